@@ -1,0 +1,1 @@
+"""The engine and the server that speak for one OPT model."""
