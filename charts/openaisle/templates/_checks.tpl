@@ -1,0 +1,229 @@
+{{- /*
+What cannot work is refused before an object is made: every check appends a sentence, and all are told at once.
+
+  openaisle.checkValues   values as they are written: mistyped keys, names, families
+  openaisle.checkModels   resolved models: names' length, GPUs, memory, weights
+  openaisle.checkAccess   how clients get in: keys, Ingress, HTTPRoute
+*/ -}}
+
+{{- define "openaisle.refuse" -}}
+{{- if . }}{{ printf "these values cannot work:\n\n- %s\n" (join "\n- " .) | fail }}{{ end }}
+{{- end }}
+
+{{- define "openaisle.checkValues" -}}
+{{- $errors := list }}
+{{- $rootHints := include "openaisle.hints.root" . | fromYaml }}
+{{- $modelHints := include "openaisle.hints.model" . | fromYaml }}
+{{- range $key, $_ := .Values }}
+{{- with get $rootHints $key }}{{ $errors = append $errors (printf "%s: there is no such key; write %s." $key .) }}{{ end }}
+{{- end }}
+{{- range $key, $_ := .Values.modelDefaults }}
+{{- with get $modelHints $key }}{{ $errors = append $errors (printf "modelDefaults.%s: there is no such key; write %s." $key .) }}{{ end }}
+{{- end }}
+{{- $names := list }}
+{{- range $i, $entry := .Values.models }}
+{{- $where := printf "models[%d]" $i }}
+{{- if not .name }}
+{{- $errors = append $errors (printf "%s: a model needs a name, for example `name: opt-125m`." $where) }}
+{{- else }}
+{{- $where = printf "models[%d] (%s)" $i .name }}
+{{- if has .name $names }}{{ $errors = append $errors (printf "%s: another model has this name; names of models must differ (servedModelName may be the same)." $where) }}{{ end }}
+{{- if has .name (list "adapter" "demo" "keys" "test") }}{{ $errors = append $errors (printf "%s: the name is that of a part of OpenAISLE; choose another." $where) }}{{ end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- range $key, $_ := . }}
+{{- with get $modelHints $key }}{{ $errors = append $errors (printf "%s: there is no key %s; write %s." $where $key .) }}{{ end }}
+{{- end }}
+{{- $errors = concat $errors (include "openaisle.familyErrors" (dict "context" $ "where" $where "gpuFamily" (default $.Values.modelDefaults.gpuFamily .gpuFamily)) | fromJsonArray) }}
+{{- end }}
+{{- include "openaisle.refuse" $errors }}
+{{- end }}
+
+{{- /* A JSON array of what is wrong with a model's choice of families. */ -}}
+{{- define "openaisle.familyErrors" -}}
+{{- $known := .context.Values.gpuFamilies }}
+{{- $families := kindIs "string" .gpuFamily | ternary (list .gpuFamily) .gpuFamily }}
+{{- $errors := list }}
+{{- $where := .where }}
+{{- range $name := $families }}
+{{- if not (hasKey $known $name) }}
+{{- $hint := printf "choose one of %s, or describe it in gpuFamilies" (keys $known | sortAlpha | join ", ") }}
+{{- range $family, $settings := $known }}
+{{- range $settings.gpus }}
+{{- range $_, $values := .nodeLabels }}
+{{- range $values }}
+{{- if regexMatch (printf "(?i)(^|[-_])%s([-_]|$)" (regexQuoteMeta $name)) . }}{{ $hint = printf "a %s is in the family %s" (upper $name) $family }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $errors = append $errors (printf "%s: gpuFamily %s doesn't exist; %s." $where $name $hint) }}
+{{- end }}
+{{- end }}
+{{- if and (not $errors) (gt (len $families) 1) }}
+{{- $first := get $known (first $families) }}
+{{- range rest $families }}
+{{- $other := get $known . }}
+{{- if ne (default "" $first.resourceName) (default "" $other.resourceName) }}
+{{- $errors = append $errors (printf "%s: gpuFamily lists %s and %s, whose GPUs are requested by different names (%s and %s); write two models with the same servedModelName." $where (first $families) . (default "none" $first.resourceName) (default "none" $other.resourceName)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
+
+{{- define "openaisle.checkModels" -}}
+{{- $context := .context }}
+{{- $errors := list }}
+{{- range $i, $model := .models }}
+{{- $where := printf "models[%d] (%s)" $i .name }}
+{{- if gt (len .objectName) 52 }}
+{{- $errors = append $errors (printf "%s: its StatefulSet would be called %s, %d characters, and Kubernetes allows 52; shorten the model's name or set fullnameOverride." $where .objectName (len .objectName)) }}
+{{- end }}
+{{- if and (not .resourceName) (gt (int .gpus) 0) }}
+{{- $errors = append $errors (printf "%s: gpus is %d on gpuFamily %s, which has no GPUs; choose a GPU family (%s) or remove gpus." $where (int .gpus) (first .families) (include "openaisle.gpuFamilyNames" $context)) }}
+{{- end }}
+{{- if not .variant }}
+{{- $errors = append $errors (printf "%s: no one image serves the families %s; write a model for each, with the same servedModelName." $where (join " and " .families)) }}
+{{- end }}
+{{- $errors = concat $errors (include "openaisle.engineErrors" (dict "where" $where "model" .) | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.memoryErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.weightsErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
+{{- end }}
+{{- include "openaisle.refuse" $errors }}
+{{- end }}
+
+{{- define "openaisle.gpuFamilyNames" -}}
+{{- $names := list }}
+{{- range $name, $family := .Values.gpuFamilies }}{{ if $family.resourceName }}{{ $names = append $names $name }}{{ end }}{{ end }}
+{{- $names | sortAlpha | join ", " }}
+{{- end }}
+
+{{- define "openaisle.engineErrors" -}}
+{{- $errors := list }}
+{{- with .model }}
+{{- if eq .engine "vllm" }}
+{{- if not .resourceName }}{{ $errors = append $errors (printf "%s: engine vllm needs a GPU family; on cpu write engine: opt." $.where) }}{{ end }}
+{{- if eq .weights.from "bundled" }}{{ $errors = append $errors (printf "%s: the bundled model is in OpenAISLE's image, which engine vllm doesn't use; write engine: opt or another model." $.where) }}{{ end }}
+{{- if and .resourceName (not (include "openaisle.vllmRuns" .)) (not .ownImage) }}
+{{- $errors = append $errors (printf "%s: vLLM's image needs an NVIDIA GPU of compute capability 7.0, which %s isn't; write engine: opt, or name an image of vLLM for it in image." $.where (join " and " .families)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
+
+{{- /* Not empty where vLLM's published image runs: NVIDIA from volta on. */ -}}
+{{- define "openaisle.vllmRuns" -}}
+{{- $runs := hasPrefix "nvidia.com/" .resourceName }}
+{{- range list "kepler" "maxwell" "pascal" }}{{ if has . $.families }}{{ $runs = false }}{{ end }}{{ end }}
+{{- if $runs }}yes{{ end }}
+{{- end }}
+
+{{- define "openaisle.memoryErrors" -}}
+{{- $errors := list }}
+{{- $model := .model }}
+{{- $where := .where }}
+{{- with $model.footprint }}
+{{- $numbers := printf "%s of %s weights %.1f GiB, and the cache of one sequence %.1f GiB" $model.model $model.dtype .weightsGiB .cacheGiB }}
+{{- $total := addf .weightsGiB .cacheGiB }}
+{{- range $i, $name := $model.families }}
+{{- $family := get $.context.Values.gpuFamilies $name }}
+{{- if and $family.gpus (not (index $model.terms $i)) }}
+{{- $largest := 0.0 }}
+{{- range $family.gpus }}{{ if gt (float64 .memoryGiB) $largest }}{{ $largest = float64 .memoryGiB }}{{ end }}{{ end }}
+{{- $count := divf $total (subf $largest 1.0) | ceil | int }}
+{{- $power := 1 }}
+{{- range until 8 }}{{ if lt $power $count }}{{ $power = mul $power 2 | int }}{{ end }}{{ end }}
+{{- $advice := printf "it takes %d of them, so choose a family with more memory" $power }}
+{{- if include "openaisle.vllmRuns" $model }}{{ $advice = printf "it takes %d of them: write engine: vllm and gpus: %d, or choose a family with more memory" $power $power }}{{ end }}
+{{- $errors = append $errors (printf "%s: the model doesn't fit: %s; with 1 GiB for the runtime that is %.1f GiB, and the largest GPU of the family %s has %.1f GiB (engine %s uses %d); %s." $where $numbers (addf $total 1.0) $name $largest $model.engine (ternary (int $model.gpus) 1 (eq $model.engine "vllm")) $advice) }}
+{{- end }}
+{{- if and (eq $model.dtype "bfloat16") $family.gpus (ne $family.dtype "bfloat16") }}
+{{- $errors = append $errors (printf "%s: the family %s has no bfloat16; write dtype: %s or leave dtype empty." $where $name $family.dtype) }}
+{{- end }}
+{{- end }}
+{{- $limit := dig "limits" "memory" "" $model.resources | toString }}
+{{- if and (not $model.resourceName) $limit }}
+{{- $limitGiB := include "openaisle.gib" $limit | float64 }}
+{{- $needed := addf $total 0.5 }}
+{{- if lt $limitGiB $needed }}
+{{- $errors = append $errors (printf "%s: the model doesn't fit: %s; with 0.5 GiB for the programs that is %.1f GiB, and resources.limits.memory is %s; write at least %dGi." $where $numbers $needed $limit (addf $needed 0.5 | ceil | int)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
+
+{{- /* A memory quantity in GiB; 0 for what isn't one (the API server refuses it). */ -}}
+{{- define "openaisle.gib" -}}
+{{- $number := regexFind "^[0-9.]+" . | float64 }}
+{{- $unit := regexReplaceAll "^[0-9.]+" . "" }}
+{{- $factors := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 }}
+{{- divf (mulf $number (default 0.0 (get $factors $unit))) 1073741824.0 }}
+{{- end }}
+
+{{- define "openaisle.weightsErrors" -}}
+{{- $errors := list }}
+{{- $where := .where }}
+{{- $namespace := .context.Release.Namespace }}
+{{- $reachable := lookup "v1" "ConfigMap" $namespace "kube-root-ca.crt" }}
+{{- $model := .model }}
+{{- with .model.weights }}
+{{- if and (eq .from "bundled") (ne $model.model "openaisle/tiny-opt") }}
+{{- $errors = append $errors (printf "%s: only openaisle/tiny-opt is in the image; for %s write weights.from: hub, claim or image." $where $model.model) }}
+{{- end }}
+{{- if and (eq .from "hub") (eq $model.model "openaisle/tiny-opt") }}
+{{- $errors = append $errors (printf "%s: openaisle/tiny-opt isn't on the Hub; write weights.from: bundled or another model." $where) }}
+{{- end }}
+{{- if and (eq .from "claim") (not .claimName) }}
+{{- $errors = append $errors (printf "%s: weights.from is claim, so write the claim's name in weights.claimName." $where) }}
+{{- end }}
+{{- if and .claimName (ne .from "claim") }}
+{{- $errors = append $errors (printf "%s: weights.claimName is set, so write weights.from: claim." $where) }}
+{{- end }}
+{{- if and (eq .from "image") (not .image) }}
+{{- $errors = append $errors (printf "%s: weights.from is image, so write the image's name in weights.image." $where) }}
+{{- end }}
+{{- if and $reachable (eq .from "claim") .claimName }}
+{{- $claim := lookup "v1" "PersistentVolumeClaim" $namespace .claimName }}
+{{- if not $claim }}
+{{- $errors = append $errors (printf "%s: there is no PersistentVolumeClaim %s in the namespace %s; make it, or correct weights.claimName." $where .claimName $namespace) }}
+{{- else if and (gt (int $model.replicas) 1) (not (has "ReadWriteMany" $claim.spec.accessModes)) (not (has "ReadOnlyMany" $claim.spec.accessModes)) }}
+{{- $errors = append $errors (printf "%s: %d replicas cannot share the claim %s, whose access mode is %s; write replicas: 1 or use a claim with ReadOnlyMany or ReadWriteMany." $where (int $model.replicas) .claimName (join ", " $claim.spec.accessModes)) }}
+{{- end }}
+{{- end }}
+{{- if and $reachable .tokenSecret.name }}
+{{- $secret := lookup "v1" "Secret" $namespace .tokenSecret.name }}
+{{- if not (hasKey (default dict (get $secret "data")) .tokenSecret.key) }}
+{{- $errors = append $errors (printf "%s: there is no Secret %s with a key %s in the namespace %s; make it with: kubectl create secret generic %s -n %s --from-literal=%s=hf_..." $where .tokenSecret.name .tokenSecret.key $namespace .tokenSecret.name $namespace .tokenSecret.key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
+
+{{- define "openaisle.checkAccess" -}}
+{{- $errors := list }}
+{{- $namespace := .Release.Namespace }}
+{{- with .Values.auth.existingSecret }}
+{{- if lookup "v1" "ConfigMap" $namespace "kube-root-ca.crt" }}
+{{- $secret := lookup "v1" "Secret" $namespace . }}
+{{- if not $secret }}
+{{- $errors = append $errors (printf "auth.existingSecret: there is no Secret %s in the namespace %s; make it with: kubectl create secret generic %s -n %s --from-literal=default=sk-..." . $namespace . $namespace) }}
+{{- else if not (get $secret "data") }}
+{{- $errors = append $errors (printf "auth.existingSecret: the Secret %s holds no key; each of its entries is a key's name and the key." .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.ingress.enabled (eq .Values.ingress.preset "f5") (not .Values.ingress.host) }}
+{{- $errors = append $errors "ingress.host: F5 NGINX serves no Ingress without a host name; write one." }}
+{{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+{{- $errors = append $errors "httpRoute.parentRefs: name the Gateway that serves the route, for example [{name: public, namespace: gateways}]." }}
+{{- end }}
+{{- if and .Values.ingress.tls.clusterIssuer (not .Values.ingress.host) }}
+{{- $errors = append $errors "ingress.host: cert-manager needs a host name for the certificate; write one." }}
+{{- end }}
+{{- include "openaisle.refuse" $errors }}
+{{- end }}

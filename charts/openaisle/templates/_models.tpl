@@ -1,0 +1,139 @@
+{{- /*
+openaisle.models: the entries of `models` with `modelDefaults` and their GPU family filled in, as a
+JSON array. Beside the keys of values.yaml each has
+
+  objectName    name of its StatefulSet and Service
+  servedName    the id that clients use
+  families      names of its GPU families, the first preferred
+  resourceName  what a GPU is called in resource requests; empty on cpu
+  gpus          GPUs of a replica
+  variant       the image's variant for these families
+  image         full name of the image; ownImage tells whether the values name it
+  dtype         number format
+  familyEnv     environment that the families ask for
+  footprint     memory that it takes (_sizes.tpl)
+  terms         nodeSelectorTerms by family: [[{matchExpressions: ..}, ..], ..]; only GPUs on which it fits
+*/ -}}
+
+{{- define "openaisle.models" -}}
+{{- $root := . }}
+{{- include "openaisle.checkValues" . }}
+{{- $models := list }}
+{{- range .Values.models }}
+{{- $model := mergeOverwrite (deepCopy $root.Values.modelDefaults) (deepCopy .) }}
+{{- $families := kindIs "string" $model.gpuFamily | ternary (list $model.gpuFamily) $model.gpuFamily }}
+{{- $family := get $root.Values.gpuFamilies (first $families) }}
+{{- $resource := default "" $family.resourceName }}
+{{- $gpus := int $model.gpus }}
+{{- if and $resource (eq $gpus 0) }}{{ $gpus = 1 }}{{ end }}
+{{- $weights := $model.weights }}
+{{- if not $weights.from }}
+{{- $_ := set $weights "from" (ternary "bundled" "hub" (eq $model.model "openaisle/tiny-opt")) }}
+{{- end }}
+{{- $variants := list }}
+{{- range $variant := default (list "cpu") $family.imageVariants }}
+{{- $shared := true }}
+{{- range rest $families }}
+{{- if not (has $variant (get $root.Values.gpuFamilies .).imageVariants) }}{{ $shared = false }}{{ end }}
+{{- end }}
+{{- if $shared }}{{ $variants = append $variants $variant }}{{ end }}
+{{- end }}
+{{- $variant := default "" (first $variants) }}
+{{- $_ := set $model "ownImage" (ne $model.image "") }}
+{{- if not $model.image }}
+{{- $suffix := eq $variant "cpu" | ternary "" (printf "-%s" $variant) }}
+{{- $own := include "openaisle.image" (dict "context" $root "name" "opt" "suffix" $suffix) }}
+{{- $_ := set $model "image" (ternary $root.Values.image.vllm $own (eq $model.engine "vllm")) }}
+{{- end }}
+{{- $dtype := default (include "openaisle.commonDtype" (dict "context" $root "families" $families)) $model.dtype }}
+{{- $footprint := include "openaisle.footprint" (dict "parameters" $model.parameters "model" $model.model "dtype" $dtype "contextLength" $model.contextLength) | fromJson }}
+{{- $spread := ternary $gpus 1 (eq $model.engine "vllm") }}
+{{- $terms := list }}
+{{- $env := list }}
+{{- range $families }}
+{{- $env = concat $env (default list (get $root.Values.gpuFamilies .).env) }}
+{{- $terms = append $terms (include "openaisle.familyTerms" (dict "family" (get $root.Values.gpuFamilies .) "footprint" $footprint "gpus" $spread) | fromJsonArray) }}
+{{- end }}
+{{- $_ := set $model "objectName" (printf "%s-%s" (include "openaisle.fullname" $root) $model.name) }}
+{{- $_ := set $model "servedName" (default $model.model $model.servedModelName) }}
+{{- $_ := set $model "families" $families }}
+{{- $_ := set $model "resourceName" $resource }}
+{{- $_ := set $model "gpus" $gpus }}
+{{- $_ := set $model "variant" $variant }}
+{{- $_ := set $model "dtype" $dtype }}
+{{- $_ := set $model "familyEnv" (uniq $env) }}
+{{- $_ := set $model "footprint" $footprint }}
+{{- $_ := set $model "terms" $terms }}
+{{- $models = append $models $model }}
+{{- end }}
+{{- include "openaisle.checkModels" (dict "context" . "models" $models) }}
+{{- toJson $models }}
+{{- end }}
+
+{{- /* The number format that all these families compute in. */ -}}
+{{- define "openaisle.commonDtype" -}}
+{{- $dtypes := list }}
+{{- range .families }}{{ $dtypes = append $dtypes (default "auto" (get $.context.Values.gpuFamilies .).dtype) }}{{ end }}
+{{- if has "float32" $dtypes }}float32{{ else if has "float16" $dtypes }}float16{{ else }}{{ first $dtypes }}{{ end }}
+{{- end }}
+
+{{- /* Memory in GiB that each of .gpus GPUs needs: its share, and one for the runtime and a step's activations. */ -}}
+{{- define "openaisle.neededGiB" -}}
+{{- with .footprint.weightsGiB }}{{ addf 1.0 (divf (addf . $.footprint.cacheGiB) (max 1 (int $.gpus) | float64)) }}{{ else }}0{{ end }}
+{{- end }}
+
+{{- /* nodeSelectorTerms of a family, one for each label that may tell the GPU; none if it asks for no label. */ -}}
+{{- define "openaisle.familyTerms" -}}
+{{- $needed := include "openaisle.neededGiB" . | float64 }}
+{{- $labels := dict }}
+{{- range .family.gpus }}
+{{- if ge (float64 .memoryGiB) $needed }}
+{{- range $label, $values := .nodeLabels }}
+{{- $_ := set $labels $label (concat (default list (get $labels $label)) $values) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $terms := list }}
+{{- range $label, $values := $labels }}
+{{- $terms = append $terms (dict "matchExpressions" (list (dict "key" $label "operator" "In" "values" $values))) }}
+{{- end }}
+{{- toJson $terms }}
+{{- end }}
+
+{{- /*
+Requests and limits of a model's container. On cpu the memory holds the weights, the cache and 1 GiB
+for the programs; on a GPU family it holds the weights while they are read.
+*/ -}}
+{{- define "openaisle.modelResources" -}}
+{{- $weights := default 0.0 .footprint.weightsGiB }}
+{{- $cache := default 0.0 .footprint.cacheGiB }}
+{{- $requests := dict "cpu" "1" "memory" "1536Mi" }}
+{{- $limits := dict "cpu" "4" "memory" "3Gi" }}
+{{- if .resourceName }}
+{{- $memory := printf "%dGi" (addf 4.0 $weights | ceil | int) }}
+{{- $requests = dict "cpu" "2" "memory" $memory }}
+{{- $limits = dict "cpu" "8" "memory" $memory }}
+{{- else if gt $weights 0.1 }}
+{{- $memory := printf "%dGi" (addf 1.0 (mulf 1.1 $weights) (mulf 8.0 $cache) | ceil | int) }}
+{{- $requests = dict "cpu" "2" "memory" $memory }}
+{{- $limits = dict "cpu" "16" "memory" $memory }}
+{{- end }}
+{{- $resources := mergeOverwrite (dict "requests" $requests "limits" $limits) (deepCopy .resources) }}
+{{- if .resourceName }}
+{{- $_ := set $resources.requests .resourceName (toString .gpus) }}
+{{- $_ := set $resources.limits .resourceName (toString .gpus) }}
+{{- end }}
+{{- toYaml $resources }}
+{{- end }}
+
+{{- /* Seconds until a model that isn't ready is restarted: five minutes, and what its weights take at 20 MB/s. */ -}}
+{{- define "openaisle.startupSeconds" -}}
+{{- if .startupTimeoutSeconds }}{{ int .startupTimeoutSeconds }}
+{{- else }}{{ addf 300.0 (mulf 54.0 (default 100.0 .footprint.weightsGiB)) | int }}{{ end }}
+{{- end }}
+
+{{- /* Size of the volume for downloads: the Hub holds OPT in up to three forms. */ -}}
+{{- define "openaisle.cacheSize" -}}
+{{- if .weights.cache.size }}{{ .weights.cache.size }}
+{{- else }}{{ printf "%dGi" (max 5 (mulf 3.0 (default 20.0 .footprint.weightsGiB) | ceil | int)) }}{{ end }}
+{{- end }}

@@ -1,0 +1,178 @@
+{{- /*
+Parts of a model's pod:
+
+  openaisle.modelPlacement    node affinity, tolerations, runtime class, spread
+  openaisle.optContainer      command line, environment and probes of OpenAISLE's own engine
+  openaisle.vllmContainer     the same of vLLM
+  openaisle.weightsVolume     where the weights come from
+*/ -}}
+
+{{- define "openaisle.modelPlacement" -}}
+{{- $root := .context }}
+{{- $model := .model }}
+{{- $families := list }}
+{{- range .model.families }}{{ $families = append $families (get $root.Values.gpuFamilies .) }}{{ end }}
+{{- $required := list }}
+{{- $anyNode := false }}
+{{- range .model.terms }}
+{{- if . }}{{ $required = concat $required . }}{{ else }}{{ $anyNode = true }}{{ end }}
+{{- end }}
+{{- $tolerations := .model.tolerations }}
+{{- $runtimeClass := "" }}
+{{- range $families }}
+{{- if and .resourceName (not .tolerations) }}
+{{- $key := hasPrefix "nvidia.com/" .resourceName | ternary "nvidia.com/gpu" .resourceName }}
+{{- $tolerations = append $tolerations (dict "key" $key "operator" "Exists" "effect" "NoSchedule") }}
+{{- end }}
+{{- range .tolerations }}{{ $tolerations = append $tolerations . }}{{ end }}
+{{- $runtimeClass = default $runtimeClass .runtimeClassName }}
+{{- end }}
+{{- $settings := dict "nodeSelector" .model.nodeSelector "tolerations" (uniq $tolerations) "priorityClassName" .model.priorityClassName }}
+{{- include "openaisle.podSettings" (dict "context" $root "settings" $settings) }}
+{{- with $runtimeClass }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- if $required }}
+affinity:
+  nodeAffinity:
+    {{- if not $anyNode }}
+    requiredDuringSchedulingIgnoredDuringExecution:
+      nodeSelectorTerms: {{- toYaml $required | nindent 8 }}
+    {{- end }}
+    {{- if gt (len .model.families) 1 }}
+    preferredDuringSchedulingIgnoredDuringExecution:
+      {{- range $i, $terms := .model.terms }}
+      {{- range $terms }}
+      - weight: {{ max 1 (sub 100 (mul 20 $i)) }}
+        preference: {{- toYaml . | nindent 10 }}
+      {{- end }}
+      {{- end }}
+    {{- end }}
+{{- end }}
+{{- if gt (int .model.replicas) 1 }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "openaisle.selector" (dict "context" $root "component" "opt") | nindent 8 }}
+        openaisle.io/model-name: {{ .model.name }}
+{{- end }}
+{{- end }}
+
+{{- define "openaisle.optContainer" -}}
+{{- $path := printf "/models/%s" .weights.path | trimSuffix "/" }}
+args:
+  - --port=8000
+  {{- if eq .weights.from "bundled" }}
+  {{- else if eq .weights.from "hub" }}
+  - --model={{ .model }}
+  - --download-dir=/models
+  {{- with .weights.revision }}
+  - --revision={{ . }}
+  {{- end }}
+  {{- else }}
+  - --model={{ $path }}
+  {{- end }}
+  - --served-model-name={{ .servedName }}
+  - --dtype={{ .dtype }}
+  - --device={{ ternary "cuda" "cpu" (ne .resourceName "") }}
+  {{- with .contextLength }}
+  - --max-model-len={{ int . }}
+  {{- end }}
+  - --grace-period-s={{ int .gracePeriodSeconds }}
+  {{- range .extraArgs }}
+  - {{ . | quote }}
+  {{- end }}
+env: {{- include "openaisle.modelEnv" . | nindent 2 }}
+startupProbe:
+  httpGet: {path: /health/ready, port: http}
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: {{ div (include "openaisle.startupSeconds" . | int) 2 }}
+readinessProbe:
+  httpGet: {path: /health/ready, port: http}
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: 2
+livenessProbe:
+  httpGet: {path: /health/live, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 10
+  failureThreshold: 6
+{{- end }}
+
+{{- define "openaisle.vllmContainer" -}}
+command:
+  - vllm
+  - serve
+  - {{ has .weights.from (list "claim" "image") | ternary (printf "/models/%s" .weights.path | trimSuffix "/") .model }}
+args:
+  - --port=8000
+  - --served-model-name={{ .servedName }}
+  - --dtype={{ .dtype }}
+  - --tensor-parallel-size={{ int .gpus }}
+  {{- with .contextLength }}
+  - --max-model-len={{ int . }}
+  {{- end }}
+  {{- with .weights.revision }}
+  - --revision={{ . }}
+  {{- end }}
+  {{- range .extraArgs }}
+  - {{ . | quote }}
+  {{- end }}
+env: {{- include "openaisle.modelEnv" . | nindent 2 }}
+startupProbe:
+  httpGet: {path: /health, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 5
+  # vLLM compiles and captures graphs before it is ready.
+  failureThreshold: {{ div (add 600 (include "openaisle.startupSeconds" . | int)) 5 }}
+readinessProbe:
+  httpGet: {path: /health, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 5
+livenessProbe:
+  httpGet: {path: /health, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 10
+  failureThreshold: 6
+{{- end }}
+
+{{- /* Variables of the container. The model's own come last, so they win. */ -}}
+{{- define "openaisle.modelEnv" -}}
+{{- $env := list }}
+{{- if eq .weights.from "hub" }}
+{{- with .weights.endpoint }}{{ $env = append $env (dict "name" "HF_ENDPOINT" "value" .) }}{{ end }}
+{{- with .weights.tokenSecret }}
+{{- if .name }}{{ $env = append $env (dict "name" "HF_TOKEN" "valueFrom" (dict "secretKeyRef" (dict "name" .name "key" .key))) }}{{ end }}
+{{- end }}
+{{- else }}
+{{- $env = append $env (dict "name" "HF_HUB_OFFLINE" "value" "1") }}
+{{- end }}
+{{- if hasPrefix "nvidia.com/" .resourceName }}
+{{- $env = append $env (dict "name" "NVIDIA_DRIVER_CAPABILITIES" "value" "compute,utility") }}
+{{- end }}
+{{- if eq .engine "vllm" }}
+{{- /* vLLM and torch keep compiled kernels below the home folder and ask who the user is. */}}
+{{- $env = concat $env (list (dict "name" "HOME" "value" "/tmp") (dict "name" "USER" "value" "vllm")) }}
+{{- if eq .weights.from "hub" }}{{ $env = append $env (dict "name" "HF_HOME" "value" "/models") }}{{ end }}
+{{- end }}
+{{- range .familyEnv }}{{ $env = append $env . }}{{ end }}
+{{- $own := list }}
+{{- range .env }}{{ $own = append $own .name }}{{ end }}
+{{- $kept := list }}
+{{- range $env }}{{ if not (has .name $own) }}{{ $kept = append $kept . }}{{ end }}{{ end }}
+{{- toYaml (concat $kept .env) }}
+{{- end }}
+
+{{- define "openaisle.weightsVolume" -}}
+{{- if and (eq .weights.from "hub") (eq .weights.cache.type "emptyDir") }}
+- {name: weights, emptyDir: {sizeLimit: {{ include "openaisle.cacheSize" . }}}}
+{{- else if eq .weights.from "claim" }}
+- {name: weights, persistentVolumeClaim: {claimName: {{ .weights.claimName }}, readOnly: true}}
+{{- else if eq .weights.from "image" }}
+- {name: weights, image: {reference: {{ .weights.image }}}}
+{{- end }}
+{{- end }}
