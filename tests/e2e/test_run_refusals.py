@@ -1,0 +1,47 @@
+"""What hack/run says when it cannot start."""
+
+from __future__ import annotations
+
+import pathlib
+import socket
+import subprocess
+import sys
+
+import pytest
+
+
+def run_stack(root: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / "hack/stack.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_taken_port_is_named_with_the_option_that_helps(root):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = run_stack(root, "--port", str(port))
+    assert done.returncode == 1
+    expected = (
+        f"hack/run: port {port} cannot be used (Address already in use); choose another one with --port\n"
+    )
+    assert done.stderr == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--port", "70000"], "--port must be between 1 and 65535, not 70000"),
+        (["--api-key", ""], "--api-key must be printable ASCII without spaces, and not empty"),
+        (["--api-key", "two words"], "--api-key must be printable ASCII without spaces, and not empty"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_in_one_sentence(root, arguments, sentence):
+    done = run_stack(root, *arguments)
+    assert (done.returncode, done.stderr) == (1, f"hack/run: {sentence}\n")
+
+
+def test_help_names_every_option(root):
+    done = subprocess.run(
+        [str(root / "hack/run"), "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
+    for option in ("--port", "--model", "--api-key", "--no-nginx"):
+        assert option in done.stdout
