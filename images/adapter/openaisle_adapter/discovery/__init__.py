@@ -1,0 +1,1 @@
+"""Where model servers come from: the command line, or Kubernetes."""

@@ -1,0 +1,171 @@
+"""Every error that a user of the program or of its API can see.
+
+OpenAisleError
+├── StartError            one sentence on stderr, exit code 1
+└── ApiError              an answer in OpenAI's error shape
+    ├── InvalidRequest         400
+    ├── Unauthorized           401
+    │   ├── MissingKey         401
+    │   └── WrongKey           401
+    ├── RouteNotFound          404
+    ├── ModelNotFound          404
+    ├── MethodNotAllowed       405
+    ├── BodyTimeout            408
+    ├── BodyTooLarge           413
+    ├── HeaderTooLarge         431
+    ├── InternalError          500
+    ├── BadGateway             502
+    ├── Unavailable            503
+    └── UpstreamTimeout        504
+"""
+
+from __future__ import annotations
+
+import json
+
+
+class OpenAisleError(Exception):
+    """The root; its text is a sentence for the user."""
+
+
+class StartError(OpenAisleError):
+    """The program cannot start: the sentence goes to stderr, the exit code is 1."""
+
+
+class ApiError(OpenAisleError):
+    """An answer in OpenAI's error shape."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+    quiet = True  # Sanic logs no traceback for it
+
+    def __init__(self, message: str, *, param: str | None = None, headers: dict[str, str] | None = None):
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.headers = headers or {}
+
+    def body(self) -> bytes:
+        """The JSON body; all four keys are always there."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        text = json.dumps({"error": error}, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+class InvalidRequest(ApiError):
+    """The request cannot be carried out as it was sent."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class Unauthorized(ApiError):
+    """The request carries no key that is known here."""
+
+    status = 401
+    type = "invalid_request_error"
+
+    def __init__(self, message: str):
+        # A Basic challenge would open the browser's own login box over the demo page.
+        super().__init__(message, headers={"www-authenticate": 'Bearer realm="OpenAISLE"'})
+
+
+class MissingKey(Unauthorized):
+    """There is no key in the request at all."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You didn't provide an API key. You need to provide your API key in an Authorization header "
+            "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank "
+            "username) if you're accessing the API from your browser and are prompted for a username and "
+            "password."
+        )
+
+
+class WrongKey(Unauthorized):
+    """There is a key, but not one of ours."""
+
+    code = "invalid_api_key"
+
+
+class RouteNotFound(ApiError):
+    """There is no such route."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "unknown_url"
+
+
+class ModelNotFound(ApiError):
+    """No model of this name is served here."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "model_not_found"
+
+    def __init__(self, model: str):
+        super().__init__(
+            f"The model `{model}` does not exist or you do not have access to it.", param="model"
+        )
+
+
+class MethodNotAllowed(ApiError):
+    """The route does not know the method; `Allow` names those that it knows."""
+
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, path: str, allowed: list[str]):
+        names = ", ".join(allowed)
+        super().__init__(f"{method} is not allowed for {path}; use {names}.", headers={"allow": names})
+
+
+class BodyTimeout(ApiError):
+    """The client was too slow in sending the body."""
+
+    status = 408
+    type = "invalid_request_error"
+
+
+class BodyTooLarge(ApiError):
+    """The body is longer than --max-body-bytes."""
+
+    status = 413
+    type = "invalid_request_error"
+
+    def __init__(self, limit_bytes: int):
+        super().__init__(f"The request body is larger than the limit of {limit_bytes} bytes.")
+
+
+class HeaderTooLarge(ApiError):
+    """The head of the request is longer than the server reads."""
+
+    status = 431
+    type = "invalid_request_error"
+
+
+class InternalError(ApiError):
+    """Our own mistake; the log has the traceback under the request's id."""
+
+
+class BadGateway(ApiError):
+    """The model server sent something that is not HTTP, or broke off its answer."""
+
+    status = 502
+
+
+class Unavailable(ApiError):
+    """No replica of the model can take the request now."""
+
+    status = 503
+
+    def __init__(self, message: str, *, retry_after_s: int = 2):
+        super().__init__(message, headers={"retry-after": str(retry_after_s)})
+
+
+class UpstreamTimeout(ApiError):
+    """The model server sent nothing for --timeout-s."""
+
+    status = 504
