@@ -1,0 +1,167 @@
+"""The process that the engine lives in: a Unix socket on one side, the loop on the other.
+
+torch is imported only after the socket listens, so that the other process can follow the loading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import queue
+import signal
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .errors import EngineError, StartError
+from .protocol import Cancel, Fatal, FromEngine, Progress, Ready, Submit, ToEngine
+from .settings import EngineSettings
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+_log = logging.getLogger(__name__)
+
+_CONNECT_TIMEOUT_S = 60.0
+_PROGRESS_INTERVAL_S = 0.2
+_MAX_FRAME_BYTES = 1 << 30
+_LENGTH = struct.Struct(">I")
+
+
+def main(settings: EngineSettings, socket_path: str) -> None:
+    """Listen at `socket_path`, load the model, and serve the one process that connects.
+
+    Returns when that process closes the connection; exits with code 1 after a `Fatal`. The other
+    process decides about signals: what it wants to finish must not be cut off here.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _die_with_parent()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(socket_path)
+        listener.listen(1)
+        listener.settimeout(_CONNECT_TIMEOUT_S)
+        connection, _ = listener.accept()
+    with connection, Channel(connection) as channel:
+        try:
+            engine, ready = load(settings, channel.report_progress)
+            channel.send(ready)
+            serve(engine, channel)
+        except ConnectionError:  # the other process is gone, and with it everybody who could be told
+            return
+        except Exception as error:  # noqa: BLE001 - the outermost loop: whatever it is, it is told and ends us
+            if not isinstance(error, StartError):
+                _log.exception("the engine cannot go on")
+            with contextlib.suppress(ConnectionError):
+                channel.send(Fatal(_sentence(error)))
+            raise SystemExit(1) from None
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, StartError):
+        return str(error)
+    reason = " ".join(str(error).split())[:300].rstrip(".")
+    return f"The engine cannot go on because of {type(error).__name__}: {reason}; see its log above."
+
+
+def _die_with_parent() -> None:
+    """End this process when the one that started it is gone, even before it has connected."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(0)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+class Channel:
+    """Frames over the connection: a thread reads them, the loop writes them."""
+
+    def __init__(self, connection: socket.socket):
+        self._connection = connection
+        self._encoder = msgspec.msgpack.Encoder()
+        self._inbox: queue.SimpleQueue[ToEngine | None] = queue.SimpleQueue()
+        self._is_closed = False
+        self._last_progress_s = 0.0
+        self._last_phase = ""
+
+    def __enter__(self) -> Channel:
+        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def send(self, message: FromEngine) -> None:
+        """Raises ConnectionError when the other process is gone."""
+        payload = self._encoder.encode(message)
+        self._connection.sendall(_LENGTH.pack(len(payload)) + payload)
+
+    def report_progress(self, phase: str, fraction: float | None = None) -> None:
+        """Tell what the loading does, not more often than somebody can read."""
+        now = time.monotonic()
+        if phase != self._last_phase or now - self._last_progress_s >= _PROGRESS_INTERVAL_S:
+            self._last_phase, self._last_progress_s = phase, now
+            self.send(Progress(phase, fraction))
+
+    def receive(self, *, wait: bool) -> Iterator[ToEngine]:
+        """The messages that have come; with `wait`, sleeps until there is one.
+
+        Raises ConnectionError when the other process is gone.
+        """
+        with contextlib.suppress(queue.Empty):
+            while True:
+                message = self._inbox.get(block=wait)
+                if message is None:
+                    raise ConnectionError("the other process has closed the connection")
+                yield message
+                wait = False
+
+    def _read(self) -> None:
+        decoder = msgspec.msgpack.Decoder(ToEngine)
+        try:
+            with self._connection.makefile("rb") as stream:
+                while len(header := stream.read(_LENGTH.size)) == _LENGTH.size:
+                    (length,) = _LENGTH.unpack(header)
+                    if length > _MAX_FRAME_BYTES:
+                        raise EngineError(f"A frame of {length} bytes came, which nothing sends.")
+                    self._inbox.put(decoder.decode(stream.read(length)))
+        except (OSError, msgspec.MsgspecError, EngineError):
+            _log.exception("the connection to the HTTP process broke")
+        self._inbox.put(None)
+
+
+def load(settings: EngineSettings, progress: Callable[[str, float | None], None]) -> tuple[Engine, Ready]:
+    """The engine for a checkpoint, and what to say about it.
+
+    Raises:
+        StartError: one sentence that names what is wrong.
+    """
+    progress("starting", None)
+    from .loading import load_engine  # brings torch
+
+    return load_engine(settings, progress)
+
+
+def serve(engine: Engine, channel: Channel) -> None:
+    """The loop. Ends with ConnectionError when the other process is gone."""
+    while True:
+        for message in channel.receive(wait=not engine.has_work):
+            if isinstance(message, Submit):
+                engine.submit(message)
+            elif isinstance(message, Cancel):
+                engine.cancel(message)
+        step = engine.step()
+        if step is not None:
+            channel.send(step)

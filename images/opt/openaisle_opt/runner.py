@@ -1,0 +1,263 @@
+"""A batch of the scheduler -> tensors -> logits -> tokens and log-probabilities.
+
+Shapes: `T` tokens in the batch, `S` sequences, `R` rows of logits, `V` vocabulary.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+
+import torch
+
+from . import sampler
+from .attention import AttentionBatch
+from .kv_cache import KVCache
+from .model import OptForCausalLM
+from .protocol import TokenLogprobs
+from .scheduler import Batch, Chunk
+from .sequence import Sequence
+
+_LOGITS_ELEMENTS = 1 << 23
+"""Logits of prompts that are kept at a time: 32 MiB."""
+
+
+@dataclass(slots=True)
+class Choice:
+    """The token that one sample goes on with."""
+
+    token_id: int
+    is_finite: bool
+    """False when the model's logits were not numbers; then the token means nothing."""
+    logprob: float = 0.0
+    """0 when the request needs none."""
+    logprobs: TokenLogprobs | None = None
+
+
+@dataclass(slots=True)
+class StepOutput:
+    """What a step brought: for each of the batch's chunks its samples' tokens and, where wanted, its
+    positions' log-probabilities."""
+
+    choices: list[list[Choice]]
+    prompt_logprobs: list[list[TokenLogprobs]]
+
+
+class Runner:
+    """Runs the model over batches. Holds the model and the cache, and no request."""
+
+    def __init__(self, model: OptForCausalLM, cache: KVCache):
+        self.model = model
+        self.cache = cache
+        self.device = model.place.device
+
+    @torch.inference_mode()
+    def run(self, batch: Batch) -> StepOutput:
+        """Compute the batch's tokens, keep their keys and values, and choose the samples' next tokens."""
+        if batch.copies:
+            self.cache.copy(batch.copies)
+        hidden = self._forward(batch.chunks)
+        ends = []
+        end = 0
+        for chunk in batch.chunks:
+            end += chunk.num_tokens
+            ends.append(end)
+        prompt_logprobs = [
+            self._prompt_logprobs(hidden[end - chunk.num_tokens : end], chunk)
+            if chunk.prompt_logprobs
+            else []
+            for chunk, end in zip(batch.chunks, ends, strict=True)
+        ]
+        return StepOutput(self._choose(hidden, batch.chunks, ends), prompt_logprobs)
+
+    def _forward(self, chunks: Many[Chunk]) -> torch.Tensor:
+        """[T, hidden]"""
+        block_size = self.cache.block_size
+        token_ids, positions, slots = array("q"), array("q"), array("q")
+        query_starts = array("i", [0])
+        query_lens: list[int] = []
+        context_lens: list[int] = []
+        tables = array("i")
+        width = max([len(chunk.sequence.block_ids) for chunk in chunks])
+        padding = array("i", [0]) * width
+        num_decodes = 0
+        for chunk in chunks:
+            sequence, start, num_tokens = chunk.sequence, chunk.start, chunk.num_tokens
+            block_ids = sequence.block_ids
+            end = start + num_tokens
+            if num_tokens == 1 and num_decodes == len(query_lens):
+                num_decodes += 1
+                token_ids.append(sequence.token_ids[start])
+                positions.append(start)
+                slots.append(block_ids[start // block_size] * block_size + start % block_size)
+            else:
+                token_ids.extend(sequence.token_ids[start:end])
+                positions.extend(range(start, end))
+                slots.extend(
+                    [block_ids[p // block_size] * block_size + p % block_size for p in range(start, end)]
+                )
+            query_starts.append(len(token_ids))
+            query_lens.append(num_tokens)
+            context_lens.append(end)
+            tables.extend(block_ids)
+            tables.extend(padding[len(block_ids) :])
+        num_tokens, num_sequences = len(token_ids), len(chunks)
+        token_ids.extend(positions)
+        token_ids.extend(slots)
+        ids, places, slot_numbers = self._tensor(token_ids, torch.int64).view(3, num_tokens)
+        query_starts.extend(context_lens)
+        query_starts.extend(tables)
+        numbers = self._tensor(query_starts, torch.int32)
+        attention = AttentionBatch(
+            num_decodes=num_decodes,
+            query_lens=query_lens,
+            context_lens=context_lens,
+            slots=slot_numbers,
+            query_starts_tensor=numbers[: num_sequences + 1],
+            context_lens_tensor=numbers[num_sequences + 1 : 2 * num_sequences + 1],
+            block_tables=numbers[2 * num_sequences + 1 :].view(num_sequences, width),
+        )
+        return self.model(ids, places, self.cache.layers, attention)
+
+    def _tensor(self, values: array[int] | array[float], dtype: torch.dtype) -> torch.Tensor:
+        """A tensor on the device, without a Python object for each number."""
+        return torch.frombuffer(values, dtype=dtype).to(self.device)
+
+    def _prompt_logprobs(self, hidden: torch.Tensor, chunk: Chunk) -> list[TokenLogprobs]:
+        """Log-probabilities of the prompt's tokens that follow the chunk's positions [n, hidden].
+
+        The vocabulary is projected for some rows at a time: all of a long prompt's logits would take
+        hundreds of MiB.
+        """
+        sequence = chunk.sequence
+        following = sequence.token_ids[chunk.start + 1 : chunk.start + chunk.num_tokens + 1]
+        following = following[: sequence.num_prompt_tokens - chunk.start - 1]
+        top = sequence.request.sampling.prompt_logprobs
+        step = max(1, _LOGITS_ELEMENTS // self.model.config.vocab_size)
+        entries: list[TokenLogprobs] = []
+        for begin in range(0, len(following), step):
+            token_ids = following[begin : begin + step]
+            logits = self.model.logits(hidden[begin : begin + len(token_ids)])
+            chosen = self._tensor(array("q", token_ids), torch.int64)
+            entries.extend(_entries(logits, sampler.log_normalizers(logits), chosen, top or 0))
+        return entries
+
+    def _choose(self, hidden: torch.Tensor, chunks: Many[Chunk], ends: list[int]) -> list[list[Choice]]:
+        """The next tokens of all samples of all chunks."""
+        rows = [end - 1 for chunk, end in zip(chunks, ends, strict=True) if chunk.samples]
+        if not rows:
+            return [[] for _ in chunks]
+        if len(rows) < hidden.shape[0]:
+            hidden = hidden[self._tensor(array("q", rows), torch.int64)]
+        logits = self.model.logits(hidden)
+        drawers: list[Sequence] = []
+        repeats = array("q")
+        for row, chunk in enumerate([chunk for chunk in chunks if chunk.samples]):
+            repeats.extend([row] * len(chunk.samples))
+            if chunk.samples == [chunk.sequence.sample]:
+                drawers.append(chunk.sequence)
+            else:
+                drawers.extend(map(chunk.sequence.fork, chunk.samples))
+        if len(drawers) > len(rows):
+            logits = logits[self._tensor(repeats, torch.int64)]
+        choices = iter(self._draw(logits, drawers))
+        return [[next(choices) for _ in chunk.samples] for chunk in chunks]
+
+    def _draw(self, logits: torch.Tensor, drawers: list[Sequence]) -> list[Choice]:
+        """One token a row of float32 [R, V], for the sequences that the rows belong to."""
+        token_ids, finite = self._draw_tokens(self._adjusted(logits, drawers), drawers)
+        choices = list(map(Choice, token_ids.tolist(), finite.tolist()))
+        wanted = [row for row, sequence in enumerate(drawers) if sequence.request.needs_logprob]
+        if wanted:
+            if len(wanted) < len(drawers):
+                index = self._tensor(array("q", wanted), torch.int64)
+                logits, token_ids = logits[index], token_ids[index]
+            top = max([drawers[row].request.sampling.logprobs or 0 for row in wanted])
+            entries = _entries(logits, sampler.log_normalizers(logits), token_ids, top)
+            for row, entry in zip(wanted, entries, strict=True):
+                choice, count = choices[row], drawers[row].request.sampling.logprobs
+                choice.logprob = entry.logprob
+                if count is not None:
+                    choice.logprobs = TokenLogprobs(
+                        entry.logprob, entry.top_token_ids[:count], entry.top_logprobs[:count]
+                    )
+        return choices
+
+    def _adjusted(self, logits: torch.Tensor, drawers: list[Sequence]) -> torch.Tensor:
+        """The logits after bias and penalties; the same tensor if there are none."""
+        rows, token_ids, amounts = array("q"), array("q"), array("f")
+        for row, sequence in enumerate(drawers):
+            sampling = sequence.request.sampling
+            if sampling.logit_bias:
+                rows.extend([row] * len(sampling.logit_bias))
+                token_ids.extend(sampling.logit_bias.keys())
+                amounts.extend(sampling.logit_bias.values())
+            if sequence.token_counts:
+                rows.extend([row] * len(sequence.token_counts))
+                token_ids.extend(sequence.token_counts.keys())
+                presence, frequency = sampling.presence_penalty, sampling.frequency_penalty
+                amounts.extend([-presence - frequency * n for n in sequence.token_counts.values()])
+        if not rows:
+            return logits
+        return sampler.adjust(
+            logits,
+            self._tensor(rows, torch.int64),
+            self._tensor(token_ids, torch.int64),
+            self._tensor(amounts, torch.float32),
+        )
+
+    def _draw_tokens(
+        self, logits: torch.Tensor, drawers: list[Sequence]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids and finiteness of the rows, each drawn in its sequence's manner."""
+        greedy, plain, nucleus = array("q"), array("q"), array("q")
+        for row, sequence in enumerate(drawers):
+            sampling = sequence.request.sampling
+            if sampling.temperature < sampler.MIN_TEMPERATURE or sampling.top_p <= 0:
+                greedy.append(row)
+            elif sampling.top_p >= 1:
+                plain.append(row)
+            else:
+                nucleus.append(row)
+        if len(greedy) == len(drawers):
+            return sampler.greedy(logits)
+        token_ids = torch.empty(len(drawers), dtype=torch.int64, device=self.device)
+        finite = torch.empty(len(drawers), dtype=torch.bool, device=self.device)
+        if greedy:
+            index = self._tensor(greedy, torch.int64)
+            token_ids[index], finite[index] = sampler.greedy(logits[index])
+        if plain:
+            index = self._tensor(plain, torch.int64)
+            chosen = logits if len(plain) == len(drawers) else logits[index]
+            temperatures, _, uniforms = self._numbers(plain, drawers)
+            token_ids[index], finite[index] = sampler.sample(chosen, temperatures, uniforms)
+        if nucleus:
+            index = self._tensor(nucleus, torch.int64)
+            temperatures, top_ps, uniforms = self._numbers(nucleus, drawers)
+            token_ids[index], finite[index] = sampler.sample_nucleus(
+                logits[index], temperatures, top_ps, uniforms
+            )
+        return token_ids, finite
+
+    def _numbers(self, rows: Many[int], drawers: list[Sequence]) -> torch.Tensor:
+        """float32 [3, R]: temperature, top_p and random number of each row"""
+        numbers = array("f")
+        for row in rows:
+            numbers.append(drawers[row].request.sampling.temperature)
+        for row in rows:
+            numbers.append(drawers[row].request.sampling.top_p)
+        for row in rows:
+            numbers.append(drawers[row].uniform())
+        return self._tensor(numbers, torch.float32).view(3, -1)
+
+
+def _entries(
+    logits: torch.Tensor, normalizers: torch.Tensor, token_ids: torch.Tensor, count: int
+) -> list[TokenLogprobs]:
+    """For each row [R, V] its token's log-probability and the likeliest `count` tokens."""
+    logprobs = sampler.token_logprobs(logits, normalizers, token_ids).tolist()
+    if count == 0:
+        return list(map(TokenLogprobs, logprobs))
+    top_ids, top_values = sampler.top_logprobs(logits, normalizers, min(count, logits.shape[-1]))
+    return list(map(TokenLogprobs, logprobs, top_ids.tolist(), top_values.tolist()))
