@@ -136,7 +136,7 @@ def check_port_is_free(port: int) -> None:
         socket.create_server((HOST, port)).close()
     except OSError as error:
         raise StackError(
-            f"port {port} cannot be used ({error.strerror}); choose another one with --port"
+            f"port {port} cannot be used ({os.strerror(error.errno or 0)}); choose another one with --port"
         ) from error
 
 
