@@ -67,7 +67,8 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     sample: int
     token_id: int
     cumulative_logprob: float
-    """Sum of the model's log-probabilities of the tokens of this sample so far."""
+    """Sum of the model's log-probabilities of the tokens of this sample so far; 0 for a request of one
+    sample that asks for no `logprobs`."""
     logprobs: TokenLogprobs | None = None
     finish_reason: str | None = None
     """None, "stop" (the token is the end-of-sequence token) or "length"."""
