@@ -146,7 +146,7 @@ def _as_api_error(request: Request, exception: Exception) -> ApiError:
 
 def _raw_path(request: Request) -> str:
     """The path as it was sent; Sanic takes what follows two slashes for a host."""
-    return cast(str, request.raw_url.decode("latin-1")).partition("?")[0]
+    return request.raw_url.decode("latin-1").partition("?")[0]
 
 
 def _record(request: Request) -> Record:
