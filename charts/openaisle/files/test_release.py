@@ -52,7 +52,7 @@ def ask(url: str, body: dict | None = None, key: str | None = None) -> tuple[int
         except OSError as error:
             if time.monotonic() > deadline:
                 raise CheckFailed(
-                    f"{url} cannot be reached ({error}); see kubectl -n {os.environ['NAMESPACE']} get pods,svc"
+                    f"{url} cannot be reached ({error}); see kubectl get pods,svc"
                 ) from error
         time.sleep(1)
 

@@ -48,7 +48,8 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- range $name := $families }}
 {{- if not (hasKey $known $name) }}
 {{- $hint := printf "choose one of %s, or describe it in gpuFamilies" (keys $known | sortAlpha | join ", ") }}
-{{- range $family, $settings := $known }}
+{{- /* "t4" tells a GPU; "tesla" doesn't. */}}
+{{- range $family, $settings := regexMatch "[0-9]" $name | ternary $known dict }}
 {{- range $settings.gpus }}
 {{- range $_, $values := .nodeLabels }}
 {{- range $values }}

@@ -85,7 +85,7 @@ args:
   {{- range .extraArgs }}
   - {{ . | quote }}
   {{- end }}
-env: {{- include "openaisle.modelEnv" . | nindent 2 }}
+{{- include "openaisle.modelEnv" . }}
 startupProbe:
   httpGet: {path: /health/ready, port: http}
   periodSeconds: 2
@@ -122,7 +122,7 @@ args:
   {{- range .extraArgs }}
   - {{ . | quote }}
   {{- end }}
-env: {{- include "openaisle.modelEnv" . | nindent 2 }}
+{{- include "openaisle.modelEnv" . }}
 startupProbe:
   httpGet: {path: /health, port: http}
   periodSeconds: 5
@@ -164,7 +164,9 @@ livenessProbe:
 {{- range .env }}{{ $own = append $own .name }}{{ end }}
 {{- $kept := list }}
 {{- range $env }}{{ if not (has .name $own) }}{{ $kept = append $kept . }}{{ end }}{{ end }}
-{{- toYaml (concat $kept .env) }}
+{{- with concat $kept .env }}
+env: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "openaisle.weightsVolume" -}}

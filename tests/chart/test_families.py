@@ -1,0 +1,150 @@
+"""GPU families: what each implies, and whether a model fits."""
+
+import itertools
+
+import pytest
+import yaml
+
+from tests.chart.conftest import model
+
+PRODUCT = "nvidia.com/gpu.product"
+
+
+def terms(pod):
+    affinity = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    expressions = [term["matchExpressions"][0] for term in affinity["nodeSelectorTerms"]]
+    assert {expression["operator"] for expression in expressions} == {"In"}
+    return {expression["key"]: expression["values"] for expression in expressions}
+
+
+@pytest.mark.parametrize(
+    ("family", "label", "value"),
+    [
+        ("kepler", PRODUCT, "Tesla-K80"),
+        ("maxwell", PRODUCT, "Tesla-M60"),
+        ("pascal", PRODUCT, "Tesla-P100-PCIE-16GB"),
+        ("volta", PRODUCT, "Tesla-V100-SXM2-32GB"),
+        ("turing", PRODUCT, "Tesla-T4"),
+        ("turing", "cloud.google.com/gke-accelerator", "nvidia-tesla-t4"),
+        ("turing", "karpenter.k8s.aws/instance-gpu-name", "t4"),
+        ("ampere", PRODUCT, "NVIDIA-A100-SXM4-80GB"),
+        ("ada", PRODUCT, "NVIDIA-L40S"),
+        ("hopper", PRODUCT, "NVIDIA-H100-80GB-HBM3"),
+        ("blackwell", PRODUCT, "NVIDIA-B200"),
+        ("mig-1g.10gb", PRODUCT, "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"),
+        ("amd-mi200", "amd.com/gpu.product-name", "AMD_Instinct_MI210"),
+        ("amd-mi300", "amd.com/gpu.device-id", "74a1"),
+    ],
+)
+def test_a_family_asks_for_its_nodes(render, family, label, value):
+    pod = render(model(model="facebook/opt-125m", gpuFamily=family)).pod("openaisle-m")
+    assert value in terms(pod)[label]
+    assert pod["metadata"]["labels"]["openaisle.io/gpu-family"] == family
+
+
+@pytest.mark.parametrize("family", ["nvidia", "amd"])
+def test_a_generic_family_asks_for_no_label(render, family):
+    pod = render(model(model="facebook/opt-125m", gpuFamily=family)).pod("openaisle-m")
+    assert "affinity" not in pod["spec"]
+
+
+def test_a_gpu_family_requests_one_gpu_and_tolerates_its_taint(render):
+    for family, resource in (("turing", "nvidia.com/gpu"), ("amd-mi300", "amd.com/gpu")):
+        objects = render(model(model="facebook/opt-125m", gpuFamily=family))
+        resources = objects.container("openaisle-m")["resources"]
+        assert resources["requests"][resource] == resources["limits"][resource] == "1"
+        toleration = {"key": resource, "operator": "Exists", "effect": "NoSchedule"}
+        assert objects.pod("openaisle-m")["spec"]["tolerations"] == [toleration]
+        assert "--device=cuda" in objects.container("openaisle-m")["args"]
+
+
+@pytest.mark.parametrize(
+    ("family", "variant", "dtype"),
+    [
+        ("kepler", "kepler", "float32"),
+        ("maxwell", "cu126", "float32"),
+        ("volta", "cu126", "float16"),
+        ("hopper", "cu126", "bfloat16"),
+        ("blackwell", "cu130", "bfloat16"),
+        ("amd", "rocm", "float16"),
+        (["hopper", "blackwell"], "cu130", "bfloat16"),
+        (["ampere", "volta"], "cu126", "float16"),
+    ],
+)
+def test_a_family_chooses_image_and_number_format(render, family, variant, dtype):
+    container = render(model(model="facebook/opt-125m", gpuFamily=family)).container("openaisle-m")
+    assert container["image"] == f"openaisle/opt:0.1.0-{variant}"
+    assert f"--dtype={dtype}" in container["args"]
+
+
+def test_kepler_s_old_driver_is_let_through(render):
+    container = render(model(model="facebook/opt-125m", gpuFamily="kepler")).container("openaisle-m")
+    assert {"name": "NVIDIA_REQUIRE_CUDA", "value": "cuda>=10.2"} in container["env"]
+
+
+def test_several_families_are_required_together_and_preferred_in_order(render):
+    pod = render(model(model="facebook/opt-125m", gpuFamily=["ada", "turing"])).pod("openaisle-m")
+    affinity = pod["spec"]["affinity"]["nodeAffinity"]
+    required = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    products = [term["matchExpressions"][0]["values"] for term in required]
+    assert any("NVIDIA-L4" in values for values in products)
+    assert any("Tesla-T4" in values for values in products)
+    weights = {
+        value: term["weight"]
+        for term in affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+        for value in term["preference"]["matchExpressions"][0]["values"]
+    }
+    assert weights["NVIDIA-L4"] > weights["Tesla-T4"]
+
+
+def test_only_gpus_on_which_the_model_fits_are_asked_for(render):
+    products = terms(render(model(model="facebook/opt-13b", gpuFamily="ampere")).pod("openaisle-m"))[PRODUCT]
+    assert "NVIDIA-A10G" not in products
+    assert "NVIDIA-A100-SXM4-40GB" in products
+
+
+def test_a_model_over_several_gpus_asks_for_its_share_of_each(render):
+    values = model(model="facebook/opt-13b", gpuFamily="ampere", engine="vllm", gpus=4)
+    assert "NVIDIA-A10G" in terms(render(values).pod("openaisle-m"))[PRODUCT]
+
+
+def test_a_family_is_added_by_values_alone(render):
+    family = {
+        "resourceName": "example.com/gpu",
+        "imageVariants": ["special"],
+        "dtype": "float16",
+        "gpus": [{"memoryGiB": 24, "nodeLabels": {"example.com/card": ["X1"]}}],
+        "tolerations": [{"key": "lab", "operator": "Exists"}],
+        "runtimeClassName": "example",
+        "env": [{"name": "CARD", "value": "X1"}],
+    }
+    objects = render({"gpuFamilies": {"x": family}} | model(model="facebook/opt-1.3b", gpuFamily="x"))
+    spec = objects.pod("openaisle-m")["spec"]
+    assert spec["runtimeClassName"] == "example"
+    assert spec["tolerations"] == family["tolerations"]
+    assert terms(objects.pod("openaisle-m")) == {"example.com/card": ["X1"]}
+    container = objects.container("openaisle-m")
+    assert container["image"] == "openaisle/opt:0.1.0-special"
+    assert container["resources"]["limits"]["example.com/gpu"] == "1"
+    assert {"name": "CARD", "value": "X1"} in container["env"]
+
+
+def test_all_models_move_to_a_family_by_one_value(render):
+    objects = render({"modelDefaults": {"gpuFamily": "turing"}})
+    assert objects.container("openaisle-tiny-opt")["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+def test_no_label_value_belongs_to_two_families(chart):
+    """Else a model of one family could land on the GPU of another."""
+    families = yaml.safe_load((chart / "values.yaml").read_text())["gpuFamilies"]
+    values = {
+        name: {
+            (label, value)
+            for gpu in family.get("gpus", [])
+            for label, listed in gpu["nodeLabels"].items()
+            for value in listed
+        }
+        for name, family in families.items()
+    }
+    for one, other in itertools.combinations(values, 2):
+        assert not values[one] & values[other], (one, other)

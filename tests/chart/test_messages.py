@@ -1,0 +1,206 @@
+"""What a person reads whose values cannot work. Every message names the value and says what to write."""
+
+import json
+import re
+
+import pytest
+
+from tests.chart.conftest import model
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"modles": []}, "modles: there is no such key; write models."),
+        (
+            {"gpu": {"family": "t4"}},
+            "gpu: there is no such key; write modelDefaults.gpuFamily and modelDefaults.gpus.",
+        ),
+        ({"replicaCount": 2}, "replicaCount: there is no such key; write modelDefaults.replicas"),
+        ({"modelDefaults": {"maxModelLen": 1}}, "there is no such key; write contextLength."),
+        (model(maxModelLen=1), "models[0] (m): there is no key maxModelLen; write contextLength."),
+        (model(gpuCount=1), "models[0] (m): there is no key gpuCount; write gpus."),
+    ],
+)
+def test_a_key_of_another_chart_is_answered_with_ours(refusal, values, message):
+    assert message in refusal(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"unheard": 1}, "'unheard' not allowed"),
+        (model(unheard=1), "'unheard' not allowed"),
+        (
+            model(weights={"cache": {"unheard": 1}}),
+            "at '/models/0/weights/cache': additional properties 'unheard'",
+        ),
+        ({"adapter": {"replicas": "two"}}, "at '/adapter/replicas': got string, want integer"),
+        ({"demo": {"enabled": "yes"}}, "at '/demo/enabled': got string, want boolean"),
+        (model(dtype="int3"), "value must be one of '', 'auto', 'float32', 'float16', 'bfloat16'"),
+        (model(engine="tgi"), "value must be one of 'opt', 'vllm'"),
+        ({"gpuFamilies": {"x": {"resource": "nvidia.com/gpu"}}}, "'resource' not allowed"),
+        ({"models": [{"name": "Not_A_Name"}]}, "'Not_A_Name' does not match pattern"),
+        ({"ingress": {"preset": "haproxy"}}, "value must be one of 'ingress-nginx', 'f5', 'none'"),
+    ],
+)
+def test_an_unknown_key_or_a_wrong_type_is_named_with_its_place(refusal, values, named):
+    assert named in refusal(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"models": [{"model": "facebook/opt-125m"}]},
+            "models[0]: a model needs a name, for example `name: opt-125m`.",
+        ),
+        (
+            {"models": [{"name": "one"}, {"name": "one"}]},
+            "models[1] (one): another model has this name; names of models must differ",
+        ),
+        (
+            {"models": [{"name": "adapter"}]},
+            "models[0] (adapter): the name is that of a part of OpenAISLE; choose another.",
+        ),
+        (
+            {"models": [{"name": "a" * 50}]},
+            f"its StatefulSet would be called openaisle-{'a' * 50}, 60 characters, and Kubernetes allows 52; "
+            "shorten the model's name or set fullnameOverride.",
+        ),
+    ],
+)
+def test_names_that_cannot_be(refusal, values, message):
+    assert message in refusal(values)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"gpuFamily": "tesla"}, "gpuFamily tesla doesn't exist; choose one of ada, amd, amd-mi200,"),
+        ({"gpuFamily": "t4"}, "gpuFamily t4 doesn't exist; a T4 is in the family turing."),
+        ({"gpuFamily": "MI300X"}, "gpuFamily MI300X doesn't exist; a MI300X is in the family amd-mi300."),
+        (
+            {"gpuFamily": "cpu", "gpus": 2},
+            "models[0] (m): gpus is 2 on gpuFamily cpu, which has no GPUs; choose a GPU family",
+        ),
+        (
+            {"gpuFamily": ["ampere", "amd"]},
+            "gpuFamily lists ampere and amd, whose GPUs are requested by different names "
+            "(nvidia.com/gpu and amd.com/gpu); write two models with the same servedModelName.",
+        ),
+        (
+            {"gpuFamily": ["ampere", "kepler"]},
+            "no one image serves the families ampere and kepler; write a model for each",
+        ),
+        (
+            {"gpuFamily": "turing", "dtype": "bfloat16"},
+            "the family turing has no bfloat16; write dtype: float16 or leave dtype empty.",
+        ),
+        ({"engine": "vllm"}, "engine vllm needs a GPU family; on cpu write engine: opt."),
+        (
+            {"engine": "vllm", "gpuFamily": "kepler"},
+            "vLLM's image needs an NVIDIA GPU of compute capability 7.0, which kepler isn't; write",
+        ),
+    ],
+)
+def test_gpus_that_cannot_be(refusal, settings, message):
+    assert message in refusal(model(**{"model": "facebook/opt-125m"} | settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"model": "facebook/opt-13b", "gpuFamily": "kepler"},
+            "facebook/opt-13b of float32 weights 47.9 GiB, and the cache of one sequence 3.1 GiB; "
+            "with 1 GiB for the runtime that is 52.0 GiB, and the largest GPU of the family kepler "
+            "has 11.0 GiB",
+        ),
+        (
+            {"model": "facebook/opt-66b", "gpuFamily": "ampere"},
+            "it takes 2 of them: write engine: vllm and gpus: 2, or choose a family with more memory.",
+        ),
+        (
+            {"model": "facebook/opt-66b", "gpuFamily": "turing", "engine": "vllm", "gpus": 2},
+            "it takes 4 of them: write engine: vllm and gpus: 4",
+        ),
+        (
+            {"model": "lab/private", "parameters": "66b", "gpuFamily": "volta"},
+            "lab/private of float16 weights 122.4 GiB",
+        ),
+        (
+            {"model": "facebook/opt-1.3b", "resources": {"limits": {"memory": "1Gi"}}},
+            "with 0.5 GiB for the programs that is 3.3 GiB, and resources.limits.memory is 1Gi; "
+            "write at least 4Gi.",
+        ),
+    ],
+)
+def test_a_model_that_does_not_fit_is_refused_with_the_numbers(refusal, settings, message):
+    assert message in refusal(model(**settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"model": "facebook/opt-125m", "weights": {"from": "bundled"}},
+            "only openaisle/tiny-opt is in the image; for facebook/opt-125m write weights.from: hub, claim "
+            "or image.",
+        ),
+        ({"weights": {"from": "hub"}}, "openaisle/tiny-opt isn't on the Hub; write weights.from: bundled"),
+        (
+            {"model": "facebook/opt-125m", "weights": {"from": "claim"}},
+            "weights.from is claim, so write the claim's name in weights.claimName.",
+        ),
+        (
+            {"model": "facebook/opt-125m", "weights": {"claimName": "x"}},
+            "weights.claimName is set, so write weights.from: claim.",
+        ),
+        (
+            {"model": "facebook/opt-125m", "weights": {"from": "image"}},
+            "weights.from is image, so write the image's name in weights.image.",
+        ),
+    ],
+)
+def test_weights_that_come_from_nowhere(refusal, settings, message):
+    assert message in refusal(model(**settings))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"ingress": {"preset": "f5"}},
+            "ingress.host: F5 NGINX serves no Ingress without a host name; write one.",
+        ),
+        ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name the Gateway that serves the route"),
+        (
+            {"ingress": {"tls": {"clusterIssuer": "letsencrypt"}}},
+            "ingress.host: cert-manager needs a host name for the certificate; write one.",
+        ),
+    ],
+)
+def test_access_that_cannot_be(refusal, values, message):
+    assert message in refusal(values)
+
+
+def test_all_mistakes_are_told_at_once(refusal):
+    message = refusal({"gpu": 1, "models": [{"name": "demo"}, {"name": "m", "gpuFamily": "none"}]})
+    assert message.count("\n- ") == 3
+
+
+def test_every_hint_is_let_through_by_the_schema_and_no_more(chart):
+    """A key that the schema refuses never reaches its hint; one without a hint would be ignored."""
+    schema = json.loads((chart / "values.schema.json").read_text())
+    hints = (chart / "templates" / "_hints.tpl").read_text()
+    for name, node in (
+        ("root", schema),
+        ("model", schema["properties"]["modelDefaults"]),
+        ("model", schema["properties"]["models"]["items"]),
+    ):
+        block = hints.split(f'openaisle.hints.{name}" -}}}}\n')[1].split("{{- end }}")[0]
+        written = {line.split(":")[0] for line in block.splitlines() if line}
+        (pattern,) = node["patternProperties"]
+        assert set(re.fullmatch(r"\^\((.*)\)\$", pattern)[1].split("|")) == written
+        assert not written & set(node["properties"])

@@ -1,0 +1,154 @@
+"""What the entries of `models` become."""
+
+import pytest
+
+from tests.chart.conftest import model
+
+
+def test_each_model_has_a_statefulset_and_a_headless_service(render):
+    objects = render({"models": [{"name": "one"}, {"name": "two", "servedModelName": "second"}]})
+    assert set(objects.of("StatefulSet")) == {"openaisle-one", "openaisle-two"}
+    for name, served in (("openaisle-one", "openaisle/tiny-opt"), ("openaisle-two", "second")):
+        workload = objects.one("StatefulSet", name)
+        assert workload["spec"]["podManagementPolicy"] == "Parallel"
+        assert workload["spec"]["serviceName"] == name
+        assert objects.one("Service", name)["metadata"]["annotations"]["openaisle.io/model"] == served
+        assert f"--served-model-name={served}" in objects.container(name)["args"]
+
+
+def test_an_entry_overrides_the_defaults_key_by_key(render):
+    objects = render(
+        {
+            "modelDefaults": {"replicas": 3, "resources": {"requests": {"cpu": "3"}}},
+            "models": [
+                {"name": "one"},
+                {"name": "two", "replicas": 2, "resources": {"limits": {"memory": "4Gi"}}},
+            ],
+        }
+    )
+    assert objects.one("StatefulSet", "openaisle-one")["spec"]["replicas"] == 3
+    assert objects.one("StatefulSet", "openaisle-two")["spec"]["replicas"] == 2
+    resources = objects.container("openaisle-two")["resources"]
+    assert resources["requests"] == {"cpu": "3", "memory": "1536Mi"}
+    assert resources["limits"]["memory"] == "4Gi"
+
+
+def test_a_change_of_one_model_touches_its_objects_only(render):
+    before = render({"models": [{"name": "one"}, {"name": "two"}], "auth": {"keys": {"a": "sk-12345678"}}})
+    after = render(
+        {
+            "models": [
+                {"name": "one"},
+                {"name": "two", "replicas": 4, "contextLength": 512, "extraArgs": ["--x"]},
+            ],
+            "auth": {"keys": {"a": "sk-12345678"}},
+        }
+    )
+    changed = [
+        item["metadata"]["name"] for item, other in zip(before.all, after.all, strict=True) if item != other
+    ]
+    assert changed == ["openaisle-two"]
+
+
+def test_settings_become_flags_of_the_engine(render):
+    container = render(
+        model(
+            model="facebook/opt-125m", contextLength=1024, dtype="float32", extraArgs=["--max-num-seqs", "8"]
+        )
+    ).container("openaisle-m")
+    assert container["args"] == [
+        "--port=8000",
+        "--model=facebook/opt-125m",
+        "--download-dir=/models",
+        "--served-model-name=facebook/opt-125m",
+        "--dtype=float32",
+        "--device=cpu",
+        "--max-model-len=1024",
+        "--grace-period-s=60",
+        "--max-num-seqs",
+        "8",
+    ]
+
+
+def test_the_grace_period_covers_the_wait_and_the_drain(render):
+    objects = render(model(gracePeriodSeconds=300, preStopSeconds=15))
+    spec = objects.pod("openaisle-m")["spec"]
+    assert spec["terminationGracePeriodSeconds"] > 300 + 15
+    container = objects.container("openaisle-m")
+    assert container["lifecycle"]["preStop"]["sleep"]["seconds"] == 15
+    assert "--grace-period-s=300" in container["args"]
+
+
+def test_replicas_spread_over_nodes(render):
+    pod = render(model(replicas=2)).pod("openaisle-m")
+    (spread,) = pod["spec"]["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+    assert spread["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("size", ["125m", "13b", "66b"])
+def test_a_large_model_gets_the_time_to_be_fetched(render, size):
+    probe = render(model(model=f"facebook/opt-{size}")).container("openaisle-m")["startupProbe"]
+    gigabytes = {"125m": 0.25, "13b": 26, "66b": 131}[size]
+    assert probe["failureThreshold"] * probe["periodSeconds"] >= 240 + gigabytes * 1000 / 20
+
+
+class TestWeights:
+    def test_from_the_hub_with_a_token_and_a_mirror(self, render):
+        weights = {"endpoint": "https://hf.example.org", "revision": "v1", "tokenSecret": {"name": "hub"}}
+        container = render(model(model="facebook/opt-125m", weights=weights)).container("openaisle-m")
+        assert "--revision=v1" in container["args"]
+        assert {"name": "HF_ENDPOINT", "value": "https://hf.example.org"} in container["env"]
+        token = {"secretKeyRef": {"name": "hub", "key": "token"}}
+        assert {"name": "HF_TOKEN", "valueFrom": token} in container["env"]
+
+    def test_are_kept_in_a_claim_for_each_replica(self, render):
+        cache = {"type": "claim", "storageClassName": "fast"}
+        values = model(model="facebook/opt-13b", weights={"cache": cache})
+        (claim,) = render(values).one("StatefulSet", "openaisle-m")["spec"]["volumeClaimTemplates"]
+        assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+        assert claim["spec"]["storageClassName"] == "fast"
+        assert claim["spec"]["resources"]["requests"]["storage"] == "72Gi"
+
+    def test_from_a_claim_are_read_only_and_ask_no_hub(self, render):
+        values = model(
+            model="lab/opt-1b", weights={"from": "claim", "claimName": "weights", "path": "opt-1b"}
+        )
+        objects = render(values)
+        container = objects.container("openaisle-m")
+        assert "--model=/models/opt-1b" in container["args"]
+        assert "--served-model-name=lab/opt-1b" in container["args"]
+        assert {"name": "weights", "mountPath": "/models", "readOnly": True} in container["volumeMounts"]
+        assert {"name": "HF_HUB_OFFLINE", "value": "1"} in container["env"]
+        volume = {"name": "weights", "persistentVolumeClaim": {"claimName": "weights", "readOnly": True}}
+        assert volume in objects.pod("openaisle-m")["spec"]["volumes"]
+
+    def test_from_an_image_are_a_volume(self, render):
+        values = model(model="lab/opt-1b", weights={"from": "image", "image": "registry.example.org/opt:1"})
+        volumes = render(values).pod("openaisle-m")["spec"]["volumes"]
+        assert {"name": "weights", "image": {"reference": "registry.example.org/opt:1"}} in volumes
+
+
+class TestVllm:
+    values = model(model="facebook/opt-30b", engine="vllm", gpuFamily="ampere", gpus=2)
+
+    def test_spreads_over_the_gpus_of_a_pod(self, render):
+        objects = render(self.values)
+        container = objects.container("openaisle-m")
+        assert container["command"] == ["vllm", "serve", "facebook/opt-30b"]
+        assert "--tensor-parallel-size=2" in container["args"]
+        assert container["image"].startswith("docker.io/vllm/vllm-openai:v")
+        assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
+        shared_memory = {"name": "shared-memory", "emptyDir": {"medium": "Memory"}}
+        assert shared_memory in objects.pod("openaisle-m")["spec"]["volumes"]
+
+    def test_is_reached_under_the_same_name_and_port(self, render):
+        objects = render(self.values)
+        assert "--served-model-name=facebook/opt-30b" in objects.container("openaisle-m")["args"]
+        assert {"name": "http", "containerPort": 8000} in objects.container("openaisle-m")["ports"]
+        assert objects.container("openaisle-m")["readinessProbe"]["httpGet"]["path"] == "/health"
+
+    def test_own_variables_win_without_doubles(self, render):
+        values = model(**self.values["models"][0] | {"env": [{"name": "HOME", "value": "/models"}]})
+        names = [entry["name"] for entry in render(values).container("openaisle-m")["env"]]
+        assert len(names) == len(set(names))
