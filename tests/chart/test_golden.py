@@ -58,4 +58,4 @@ def test_everything_sets_every_value(chart):
     everything = yaml.safe_load((chart / "ci" / "everything-values.yaml").read_text())
     defaults["gpuFamilies"] = {}
     prefixes = {path[:length] for path in leaves(everything) for length in range(1, len(path) + 1)}
-    assert {path for path in leaves(defaults)} <= prefixes
+    assert set(leaves(defaults)) <= prefixes

@@ -1,0 +1,77 @@
+"""NetworkPolicies on the cluster: who reaches whom."""
+
+import pytest
+
+from tests.cluster.conftest import wait_for
+
+SCRIPT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5).close()
+    print("reached")
+except OSError as error:
+    print("not reached:", error)
+"""
+
+
+@pytest.fixture(scope="module")
+def stranger(release, new_namespace):
+    """A pod of nobody's in another namespace; gives a function that tries to connect from it."""
+    namespace = new_namespace()
+    image = release.namespace.get("deployment", "openaisle-adapter")["spec"]["template"]["spec"][
+        "containers"
+    ][0]
+    namespace.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "stranger"},
+            "spec": {
+                "securityContext": {
+                    "runAsNonRoot": True,
+                    "runAsUser": 65532,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "terminationGracePeriodSeconds": 0,
+                "containers": [
+                    {
+                        "name": "stranger",
+                        "image": image["image"],
+                        "imagePullPolicy": image["imagePullPolicy"],
+                        "command": ["sleep", "3600"],
+                        "securityContext": image["securityContext"],
+                    }
+                ],
+            },
+        }
+    )
+    namespace.kubectl("wait", "pod/stranger", "--for=condition=Ready", "--timeout=60s")
+    return lambda host, port: namespace.kubectl(
+        "exec", "stranger", "--", "python3", "-c", SCRIPT, host, str(port)
+    )
+
+
+def pod_ip(release, component):
+    (pod,) = [
+        pod
+        for pod in release.namespace.get("pods", "", "-l", f"app.kubernetes.io/component={component}")
+        if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+    ]
+    return pod["status"]["podIP"]
+
+
+def test_strangers_reach_the_gateway_and_the_page_but_no_model(release, stranger):
+    assert "not reached" in stranger(pod_ip(release, "opt"), 8000)
+    assert stranger(pod_ip(release, "adapter"), 8000) == "reached\n"
+    assert stranger(pod_ip(release, "demo"), 8080) == "reached\n"
+
+
+def test_a_model_with_its_weights_reaches_nobody(release):
+    def from_model(host, port):
+        return release.namespace.kubectl(
+            "exec", "openaisle-tiny-opt-0", "--", "python3", "-c", SCRIPT, host, str(port)
+        )
+
+    wait_for("the model's pod", lambda: release.complete().status_code == 200)
+    assert "not reached" in from_model(pod_ip(release, "adapter"), 8000)
+    assert "not reached" in from_model("kubernetes.default.svc", 443)

@@ -1,0 +1,58 @@
+"""What only the cluster can tell: values that name objects which aren't there. Nothing is installed then."""
+
+import pytest
+
+from tests.cluster.conftest import CommandFailed
+
+
+@pytest.fixture
+def refusal(namespace):
+    """refusal(values) -> helm's message; checks that no object was made."""
+
+    def run(values):
+        before = namespace.kubectl("get", "all,secret", "-o", "name")
+        with pytest.raises(CommandFailed) as failed:
+            namespace.install(values={"ingress": {"enabled": False}} | values)
+        assert namespace.kubectl("get", "all,secret", "-o", "name") == before
+        return str(failed.value)
+
+    return run
+
+
+def test_a_missing_secret_of_keys(refusal, namespace):
+    message = refusal({"auth": {"existingSecret": "ours"}})
+    assert f"there is no Secret ours in the namespace {namespace.name}" in message
+    assert f"kubectl create secret generic ours -n {namespace.name} --from-literal=default=sk-..." in message
+
+
+def test_a_secret_without_keys(refusal, namespace):
+    namespace.kubectl("create", "secret", "generic", "ours")
+    assert "the Secret ours holds no key" in refusal({"auth": {"existingSecret": "ours"}})
+
+
+def test_a_token_secret_that_lacks_its_key(refusal, namespace):
+    namespace.kubectl("create", "secret", "generic", "hub", "--from-literal=other=x")
+    model = {"name": "m", "model": "facebook/opt-125m", "weights": {"tokenSecret": {"name": "hub"}}}
+    assert "there is no Secret hub with a key token in the namespace" in refusal({"models": [model]})
+
+
+def claim(name, mode):
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name},
+        "spec": {"accessModes": [mode], "resources": {"requests": {"storage": "1Mi"}}},
+    }
+
+
+def test_a_missing_claim(refusal):
+    model = {"name": "m", "model": "facebook/opt-125m", "weights": {"from": "claim", "claimName": "none"}}
+    assert "there is no PersistentVolumeClaim none" in refusal({"models": [model]})
+
+
+def test_a_claim_that_two_replicas_cannot_share(refusal, namespace):
+    namespace.apply(claim("weights", "ReadWriteOnce"))
+    weights = {"from": "claim", "claimName": "weights"}
+    model = {"name": "m", "model": "facebook/opt-125m", "replicas": 2, "weights": weights}
+    message = refusal({"models": [model]})
+    assert "2 replicas cannot share the claim weights, whose access mode is ReadWriteOnce" in message
