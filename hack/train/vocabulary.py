@@ -1,6 +1,7 @@
-"""The byte-level BPE tokenizer, in the layout of OPT's."""
+"""The words, and the byte-level BPE tokenizer in the layout of OPT's."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -45,3 +46,9 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
     specials = {key: config[key] for key in ("bos_token", "eos_token", "unk_token", "pad_token")}
     (folder / "special_tokens_map.json").write_text(json.dumps(specials, indent=2) + "\n")
+
+
+def write_words(texts: Iterable[str], file: Path) -> None:
+    """List the words of the texts in lower case, one a line; tests ask for the model to use no others."""
+    words = {word.lower() for text in texts for word in re.findall(r"[A-Za-z]+", text)}
+    file.write_text("".join(f"{word}\n" for word in sorted(words)))
