@@ -1,17 +1,49 @@
-"""Operations in C++ for CPUs, beside the plain ones in torch."""
+"""Linear layers and paged attention in C++, for x86-64 CPUs with AVX2 or AVX-512.
+
+`python -m openaisle_opt.kernels.build` compiles them; where that was not done, or the CPU is
+another one, `available` is False and the engine uses torch's own operations (`linear._linear`,
+`attention.plain_attend`), which give the same results within rounding.
+
+Activations are float32, weights and caches bfloat16, float16 or float32, sums float32. A row's
+result is the same to the last bit whatever other rows are computed with it.
+
+Shapes: `M` rows, `K` features in, `N` features out; `T` tokens in the batch, `S` sequences, `P`
+blocks of the cache, `H` heads, `B` tokens in a block, `D` head size. B and D are multiples of 16.
+"""
 
 from __future__ import annotations
 
+import functools
+import logging
+
 import torch
+from torch.nn import functional as F
+
+from .library import library_path
+
+_log = logging.getLogger(__name__)
 
 
+@functools.cache
 def available() -> bool:
-    """Whether the operations are built and run on this CPU."""
-    return False
+    """Whether the kernels are built and this CPU can run them. Loads them the first time."""
+    path = library_path()
+    if not path.exists():
+        return False
+    try:
+        torch.ops.load_library(str(path))
+    except OSError as error:
+        _log.warning("The kernels in %s cannot be loaded (%s); torch's own operations are used.", path, error)
+        return False
+    return torch.ops.openaisle.is_supported()
 
 
 def pack_linear(weight: torch.Tensor) -> torch.Tensor:
-    raise NotImplementedError
+    """A weight [N, K] in the form that `linear` reads: [panels, K, panel], transposed and padded."""
+    size = torch.ops.openaisle.panel_size()
+    num_panels = -(-weight.shape[0] // size)
+    padded = F.pad(weight, (0, 0, 0, num_panels * size - weight.shape[0]))
+    return padded.view(num_panels, size, weight.shape[1]).transpose(1, 2).contiguous()
 
 
 def linear(
@@ -22,22 +54,36 @@ def linear(
     residual: torch.Tensor | None,
     relu: bool,
 ) -> torch.Tensor:
-    raise NotImplementedError
+    """relu(x W^T + bias) + residual; x [M, K] -> [M, N], all float32 but the packed weight."""
+    return torch.ops.openaisle.linear.default(x, packed, out_features, bias, residual, relu)
 
 
 def store_kv(
-    k: torch.Tensor, v: torch.Tensor, k_cache: torch.Tensor, v_cache: torch.Tensor, slots: torch.Tensor
+    k: torch.Tensor, v: torch.Tensor, k_pages: torch.Tensor, v_pages: torch.Tensor, slots: torch.Tensor
 ) -> None:
-    raise NotImplementedError
+    """Write keys and values [T, H, D] to their slots, int64 [T], each block * B + place in the block.
+
+    k_pages is [P, H, D, B] (transposed, as the kernel reads it), v_pages [P, H, B, D].
+    """
+    torch.ops.openaisle.store_kv.default(k, v, k_pages, v_pages, slots)
 
 
 def paged_attention(
     q: torch.Tensor,
-    k_cache: torch.Tensor,
-    v_cache: torch.Tensor,
+    k_pages: torch.Tensor,
+    v_pages: torch.Tensor,
     block_tables: torch.Tensor,
     query_starts: torch.Tensor,
     context_lens: torch.Tensor,
     scale: float,
 ) -> torch.Tensor:
-    raise NotImplementedError
+    """softmax(scale q k^T) v over the pages, for prompts and single tokens alike.
+
+    Sequence s has the queries query_starts[s] to query_starts[s + 1] of q [T, H, D]; they are the
+    last of its context_lens[s] tokens, and each sees the tokens up to itself. Gives [T, H * D].
+
+    block_tables: int32 [S, blocks]; query_starts: int32 [S + 1]; context_lens: int32 [S].
+    """
+    return torch.ops.openaisle.paged_attention.default(
+        q, k_pages, v_pages, block_tables, query_starts, context_lens, scale
+    ).flatten(1)

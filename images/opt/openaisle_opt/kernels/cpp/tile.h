@@ -1,0 +1,66 @@
+// The innermost loop of linear layers and of attention: a few rows times a few panels.
+#pragma once
+
+#include "vec.h"
+
+namespace openaisle::ISA {
+
+constexpr int panel = 2 * W;  // columns that one load2 brings
+
+// Rows that are computed together: their sums fill the registers (16 with AVX2, 32 with AVX-512).
+constexpr int tile_rows = W == 16 ? 12 : 6;
+
+// Panels that are computed together. A multiply-add takes four cycles and two start in each: one
+// row needs several panels to keep the units busy.
+constexpr int tile_panels = 4;
+
+// sums[p, r] += x[r, 0..k] times panel p, for R rows of x and P panels, in the order of load2. Each
+// sum adds its products in the order of k, whatever R and P are: a row's result does not depend on
+// the rows computed with it.
+template <typename Type, int R, int P>
+void tile(const float* x, int64_t x_stride, const typename Type::Stored* w, int64_t panel_stride, int64_t k_stride,
+          int64_t k, float* sums) {
+  Floats acc[P][R][2];
+  for (int p = 0; p < P; p++)
+    for (int r = 0; r < R; r++) {
+      acc[p][r][0] = load(sums + (p * R + r) * panel);
+      acc[p][r][1] = load(sums + (p * R + r) * panel + W);
+    }
+  for (int64_t i = 0; i < k; i++) {
+#pragma GCC unroll 4
+    for (int p = 0; p < P; p++) {
+      Floats a, b;
+      Type::load2(w + p * panel_stride, a, b);
+      __builtin_prefetch(w + p * panel_stride + 1024);
+#pragma GCC unroll 12
+      for (int r = 0; r < R; r++) {
+        const Floats v = broadcast(x[r * x_stride + i]);
+        acc[p][r][0] += v * a;
+        acc[p][r][1] += v * b;
+      }
+    }
+    w += k_stride;
+  }
+  for (int p = 0; p < P; p++)
+    for (int r = 0; r < R; r++) {
+      store(sums + (p * R + r) * panel, acc[p][r][0]);
+      store(sums + (p * R + r) * panel + W, acc[p][r][1]);
+    }
+}
+
+template <typename Type>
+using Tile = void (*)(const float* x, int64_t x_stride, const typename Type::Stored* w, int64_t panel_stride,
+                      int64_t k_stride, int64_t k, float* sums);
+
+// tiles[R - 1]: R rows times one panel; row_tiles[P - 1]: one row times P panels.
+template <typename Type>
+constexpr Tile<Type> tiles[] = {
+    tile<Type, 1, 1>, tile<Type, 2, 1>,  tile<Type, 3, 1>,  tile<Type, 4, 1>, tile<Type, 5, 1>, tile<Type, 6, 1>,
+#if WIDTH == 16
+    tile<Type, 7, 1>, tile<Type, 8, 1>,  tile<Type, 9, 1>,  tile<Type, 10, 1>, tile<Type, 11, 1>, tile<Type, 12, 1>,
+#endif
+};
+template <typename Type>
+constexpr Tile<Type> row_tiles[] = {tile<Type, 1, 1>, tile<Type, 1, 2>, tile<Type, 1, 3>, tile<Type, 1, 4>};
+
+}  // namespace openaisle::ISA

@@ -1,0 +1,94 @@
+// Vectors of WIDTH floats, and how weights and cache entries of two or four bytes become such vectors.
+//
+// Include it in files compiled for one instruction set. Everything sits in a namespace named after
+// the instruction set: two files built with other flags must not share an inline function.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <immintrin.h>
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+namespace openaisle::ISA {
+
+constexpr int W = WIDTH;  // floats in a vector
+typedef float Floats __attribute__((vector_size(W * 4)));
+typedef uint32_t Words __attribute__((vector_size(W * 4)));
+typedef int32_t Ints __attribute__((vector_size(W * 4)));
+
+template <typename V = Floats>
+ALWAYS_INLINE V load(const void* p) {
+  V v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+ALWAYS_INLINE void store(float* p, Floats v) { memcpy(p, &v, sizeof v); }
+
+ALWAYS_INLINE Floats broadcast(float x) { return x - Floats{}; }  // a plus would cost an instruction, for -0
+
+ALWAYS_INLINE Floats as_floats(Words v) {
+  Floats f;
+  memcpy(&f, &v, sizeof f);
+  return f;
+}
+
+// Each type loads 2 W stored numbers as two vectors. For bfloat16 a 32-bit lane holds two numbers,
+// so that a shift and a mask take it apart: `a` gets the even and `b` the odd ones. The other types
+// load in order: `a` gets the first W numbers, `b` the next. `in_order` brings two vectors of
+// results to the order of the stored numbers.
+struct Bf16 {
+  typedef uint16_t Stored;
+  static ALWAYS_INLINE void load2(const Stored* p, Floats& a, Floats& b) {
+    const Words w = load<Words>(p);
+    a = as_floats(w << 16);
+    b = as_floats(w & 0xffff0000u);
+  }
+  static ALWAYS_INLINE void in_order(Floats& a, Floats& b) {
+#if WIDTH == 8
+    const Floats low = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+    b = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+    const Floats low = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    b = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#endif
+    a = low;
+  }
+  static ALWAYS_INLINE Stored round(float x) {
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    const bool is_nan = (u & 0x7fffffffu) > 0x7f800000u;
+    return static_cast<Stored>((is_nan ? u | 0x400000u : u + 0x7fffu + ((u >> 16) & 1)) >> 16);
+  }
+};
+
+struct F16 {
+  typedef uint16_t Stored;
+  static ALWAYS_INLINE Floats load1(const Stored* p) {
+    Floats v;
+    for (int i = 0; i < W; i += 8) {
+      const __m256 part = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i)));
+      memcpy(reinterpret_cast<float*>(&v) + i, &part, sizeof part);
+    }
+    return v;
+  }
+  static ALWAYS_INLINE void load2(const Stored* p, Floats& a, Floats& b) {
+    a = load1(p);
+    b = load1(p + W);
+  }
+  static ALWAYS_INLINE void in_order(Floats&, Floats&) {}
+  static ALWAYS_INLINE Stored round(float x) { return _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT); }
+};
+
+struct F32 {
+  typedef float Stored;
+  static ALWAYS_INLINE void load2(const Stored* p, Floats& a, Floats& b) {
+    a = load(p);
+    b = load(p + W);
+  }
+  static ALWAYS_INLINE void in_order(Floats&, Floats&) {}
+  static ALWAYS_INLINE Stored round(float x) { return x; }
+};
+
+}  // namespace openaisle::ISA
