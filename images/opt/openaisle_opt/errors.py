@@ -1,22 +1,26 @@
 """Every error that a user of the program or of its API can see.
 
-    OpenAisleError
-    ├── StartError            one sentence on stderr, exit code 1
-    │   ├── SettingsError     the command line
-    │   ├── CheckpointError   the model's files, or the Hub
-    │   ├── PortError         the address to listen on
-    │   └── EngineError       the engine process did not come up, or ended
-    └── ApiError              an answer in OpenAI's error shape
-        ├── InvalidRequest             400
-        │   └── ContextLengthExceeded  400
-        ├── NotFound                   404
-        │   └── ModelNotFound          404
-        ├── MethodNotAllowed           405
-        ├── BodyTooLarge               413
-        ├── UnsupportedMediaType       415
-        ├── QueueFull                  429
-        ├── EngineFailed               500
-        └── Unavailable                503
+OpenAisleError
+├── StartError            one sentence on stderr, exit code 1
+│   ├── SettingsError     the command line
+│   ├── CheckpointError   the model's files, or the Hub
+│   ├── PortError         the address to listen on
+│   └── EngineError       the engine process did not come up, or ended
+└── ApiError              an answer in OpenAI's error shape
+    ├── InvalidRequest             400
+    │   └── ContextLengthExceeded  400
+    ├── NotFound                   404
+    │   └── ModelNotFound          404
+    │   └── UnknownRoute           404
+    ├── MethodNotAllowed           405
+    ├── RequestTimedOut            408
+    ├── BodyTooLarge               413
+    ├── UnsupportedMediaType       415
+    ├── ExpectationFailed          417
+    ├── QueueFull                  429
+    ├── HeadersTooLarge            431
+    ├── EngineFailed               500
+    └── Unavailable                503
 """
 
 from __future__ import annotations
@@ -61,9 +65,7 @@ class ApiError(OpenAisleError):
 
     def body(self) -> dict[str, dict[str, str | None]]:
         """The JSON body; all four keys are always there."""
-        return {
-            "error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
-        }
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 class InvalidRequest(ApiError):
@@ -88,7 +90,7 @@ class ContextLengthExceeded(InvalidRequest):
 
 
 class NotFound(ApiError):
-    """There is no such route."""
+    """There is no such thing."""
 
     status = 404
     type = "invalid_request_error"
@@ -100,13 +102,32 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
     def __init__(self, model: str):
-        super().__init__(f"The model '{model}' does not exist or you do not have access to it.", param="model")
+        super().__init__(
+            f"The model `{model}` does not exist or you do not have access to it.", param="model"
+        )
+
+
+class UnknownRoute(NotFound):
+    """There is no such route; the message says which is most likely meant."""
+
+    code = "unknown_url"
 
 
 class MethodNotAllowed(ApiError):
     """The route does not know the method; `Allow` names those that it knows."""
 
     status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, path: str, allowed: str):
+        super().__init__(f"{method} is not allowed for {path}; use {allowed}.", headers={"allow": allowed})
+
+
+class RequestTimedOut(ApiError):
+    """The request did not arrive in time."""
+
+    status = 408
     type = "invalid_request_error"
 
 
@@ -124,6 +145,13 @@ class UnsupportedMediaType(ApiError):
     type = "invalid_request_error"
 
 
+class ExpectationFailed(ApiError):
+    """The request expects something other than 100-continue."""
+
+    status = 417
+    type = "invalid_request_error"
+
+
 class QueueFull(ApiError):
     """Too many sequences are waiting; `retry-after` says when to come again."""
 
@@ -133,6 +161,13 @@ class QueueFull(ApiError):
 
     def __init__(self, message: str, *, retry_after_s: int):
         super().__init__(message, headers={"retry-after": str(retry_after_s)})
+
+
+class HeadersTooLarge(ApiError):
+    """The request line and the headers are too long together."""
+
+    status = 431
+    type = "invalid_request_error"
 
 
 class EngineFailed(ApiError):

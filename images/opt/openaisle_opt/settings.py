@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from . import __version__
 from .errors import SettingsError
@@ -33,7 +33,7 @@ class EngineSettings:
     """Prompt and completion together, in tokens; None takes the checkpoint's own limit."""
     max_num_seqs: int = 64
     """Sequences that run at the same time."""
-    max_num_batched_tokens: int = 2048
+    max_num_batched_tokens: int = 512
     """Tokens computed in one step of the engine."""
     block_size: int = 16
     """Tokens in a block of the KV cache."""
@@ -61,7 +61,7 @@ class Settings:
     device: str = "auto"
     max_model_len: int | None = None
     max_num_seqs: int = 64
-    max_num_batched_tokens: int = 2048
+    max_num_batched_tokens: int = 512
     kv_cache_gib: float | None = None
     block_size: int = 16
     prefix_caching: bool = True
@@ -99,47 +99,60 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
         SystemExit: for `--help` and `--version`.
     """
     values = vars(_parser().parse_args(arguments))
+    model: str = values["model"]
+    if not is_folder(model) and "@" in model:
+        model, _, revision = model.partition("@")
+        if values["revision"] not in (None, revision):
+            raise SettingsError(
+                f"--model names the revision '{revision}' and --revision "
+                f"'{values['revision']}'; give one of them."
+            )
+        values.update(model=model, revision=revision)
     if values["served_model_name"] is None:
-        values["served_model_name"] = _default_model_name(values["model"])
+        values["served_model_name"] = _default_model_name(model)
     return Settings(**values)
+
+
+def is_folder(model: str) -> bool:
+    """Whether `model` can only mean a folder, so that the Hub need not be asked."""
+    return model.startswith(("/", "./", "../", "~")) or model in (".", "..") or Path(model).is_dir()
 
 
 def _default_model_name(model: str) -> str:
     """The id of a Hub model as it is; the name of a folder, unless it is the bundled one."""
-    path = Path(model).expanduser()
-    if path.is_dir():
-        path = path.resolve()
-        return BUNDLED_MODEL_NAME if path == BUNDLED_MODEL_DIR else path.name
-    if looks_like_a_path(model):
-        return path.name
-    return model.partition("@")[0]
-
-
-def looks_like_a_path(model: str) -> bool:
-    """Whether `model` can only mean a folder, so that the Hub need not be asked."""
-    return model.startswith(("/", "./", "../", "~")) or model in (".", "..") or os.path.isdir(model)
+    if not is_folder(model):
+        return model
+    path = Path(model).expanduser().resolve()
+    return BUNDLED_MODEL_NAME if path == BUNDLED_MODEL_DIR else path.name
 
 
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are our own errors: one sentence, exit code 1."""
 
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         raise SettingsError(f"{message[:1].upper()}{message[1:]}; --help lists the options.")
 
 
-def _number(kind: type, minimum: float, maximum: float, unit: str) -> object:
+def _number(kind: type, minimum: float, maximum: float) -> Callable[[str], float]:
+    """A reader for one option that names the value and the bounds it missed."""
+
     def read(text: str) -> float:
         try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"'{text}' is not a number of {unit}") from None
+            value = float(kind(text))
+        except (ValueError, OverflowError):
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"'{text}' is not {what}") from None
         if not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(
-                f"{text} {unit} is out of range ({minimum:g} to {maximum:g})"
-            )
-        return value
+            raise argparse.ArgumentTypeError(f"{text} is not between {minimum:g} and {maximum:g}")
+        return int(value) if kind is int else value
 
     return read
+
+
+def _name(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError("the name is empty or has unprintable characters")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,12 +160,114 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="serve-opt.py",
         description="Serve one OPT model behind OpenAI's completions API, without authentication.",
+        epilog="HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are honoured for models on the Hub.",
         allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    count = 2**31 - 1
+    count = _number(int, 1, 2**31 - 1)
     add = parser.add_argument
     add("--version", action="version", version=f"openaisle-opt {__version__}")
-    add("--host", default=default.host, help="address to listen on")
-    add("--port", type=_number(int, 0, 65535, "as a port"), default=default.port, help="0 takes a free one")  # type: ignore[arg-type]
+    add("--host", default=default.host, metavar="ADDRESS", help=f"address to listen on ({default.host})")
+    add(
+        "--port",
+        type=_number(int, 0, 65535),
+        default=default.port,
+        metavar="N",
+        help=f"port to listen on; 0 takes a free one ({default.port})",
+    )
+    add(
+        "--model",
+        default=default.model,
+        metavar="FOLDER-OR-ID",
+        help="a folder with an OPT checkpoint, or the id of one on the Hub, as in facebook/opt-125m or "
+        f"facebook/opt-125m@REVISION (the bundled {BUNDLED_MODEL_NAME})",
+    )
+    add("--revision", metavar="NAME", help="branch, tag or commit of a model on the Hub (main)")
+    add(
+        "--served-model-name",
+        type=_name,
+        metavar="NAME",
+        help="the id that clients send as model (the Hub's id, or the folder's name)",
+    )
+    add(
+        "--dtype",
+        choices=DTYPES,
+        default=default.dtype,
+        help="numbers of the weights; auto takes bfloat16 on a CPU, the checkpoint's on a GPU (auto)",
+    )
+    add("--device", choices=DEVICES, default=default.device, help="where the model runs (auto)")
+    add(
+        "--max-model-len",
+        type=count,
+        metavar="TOKENS",
+        help="longest prompt and completion together (the checkpoint's limit)",
+    )
+    add(
+        "--max-num-seqs",
+        type=count,
+        default=default.max_num_seqs,
+        metavar="N",
+        help=f"sequences that run at the same time ({default.max_num_seqs})",
+    )
+    add(
+        "--max-num-batched-tokens",
+        type=count,
+        default=default.max_num_batched_tokens,
+        metavar="TOKENS",
+        help=f"tokens computed in one step ({default.max_num_batched_tokens})",
+    )
+    add(
+        "--max-waiting",
+        type=_number(int, 0, 2**31 - 1),
+        default=default.max_waiting,
+        metavar="N",
+        help="sequences that may wait beyond --max-num-seqs before requests are answered with 429 "
+        f"({default.max_waiting})",
+    )
+    add(
+        "--kv-cache-gib",
+        type=_number(float, 0.001, 65536),
+        metavar="GIB",
+        help="memory for keys and values, in GiB (a share of what is free)",
+    )
+    add(
+        "--block-size",
+        type=_number(int, 1, 4096),
+        default=default.block_size,
+        metavar="TOKENS",
+        help=f"tokens in a block of the KV cache ({default.block_size})",
+    )
+    add(
+        "--no-prefix-caching",
+        dest="prefix_caching",
+        action="store_false",
+        help="compute every prompt in full, even if it begins as an earlier one did",
+    )
+    add(
+        "--threads",
+        dest="num_threads",
+        type=_number(int, 1, 4096),
+        metavar="N",
+        help="threads of the model on a CPU (the cores that this process may use)",
+    )
+    add(
+        "--grace-period-s",
+        type=_number(float, 0, 86400),
+        default=default.grace_period_s,
+        metavar="SECONDS",
+        help=f"how long running requests may take to finish after SIGTERM ({default.grace_period_s:g})",
+    )
+    add(
+        "--max-body-bytes",
+        type=_number(int, 1024, 2**31 - 1),
+        default=default.max_body_bytes,
+        metavar="BYTES",
+        help=f"largest request body; longer ones are answered with 413 ({default.max_body_bytes})",
+    )
+    add("--download-dir", metavar="FOLDER", help="where models from the Hub are kept (the Hub's own cache)")
+    add(
+        "--log-level",
+        choices=LOG_LEVELS,
+        default=default.log_level,
+        help=f"warning leaves out the line for each request ({default.log_level})",
+    )
     return parser

@@ -1,0 +1,1 @@
+"""OpenAI's completions API over HTTP; knows nothing of torch."""

@@ -1,0 +1,76 @@
+"""Every error as an answer in OpenAI's shape; Sanic's own are translated here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+
+from sanic import HTTPResponse, Request, Sanic, exceptions
+
+from ..errors import (
+    ApiError,
+    BodyTooLarge,
+    EngineFailed,
+    ExpectationFailed,
+    HeadersTooLarge,
+    InvalidRequest,
+    MethodNotAllowed,
+    RequestTimedOut,
+    UnknownRoute,
+)
+from .request_id import record_of
+from .schema import encode_json
+
+logger = logging.getLogger(__name__)
+
+_COMPLETIONS_PATHS = ("/completions", "/v1/v1/completions", "/v1/completion", "/v1/complete")
+
+
+def setup_errors(app: Sanic) -> None:
+    """Answer all exceptions of handlers, of the router and of the HTTP parser."""
+
+    async def answer(request: Request, exception: Exception) -> HTTPResponse:
+        error = _translate(request, exception)
+        record_of(request).error = error.message
+        return HTTPResponse(
+            encode_json(error.body()), error.status, error.headers, content_type="application/json"
+        )
+
+    app.exception(Exception)(answer)
+
+
+def _translate(request: Request, exception: Exception) -> ApiError:
+    """The most specific exceptions first."""
+    if isinstance(exception, ApiError):
+        return exception
+    if isinstance(exception, exceptions.MethodNotAllowed):
+        allowed = ", ".join(sorted(exception.allowed_methods or ()))
+        return MethodNotAllowed(request.method, request.path, allowed)
+    if isinstance(exception, exceptions.NotFound):
+        return UnknownRoute(_where_to_go(request.method, request.path))
+    if isinstance(exception, exceptions.PayloadTooLarge):
+        # Bodies have a limit of their own (body.py), so Sanic's is about the headers.
+        if request.method == "NONE":
+            return HeadersTooLarge("The request line and the headers are too long.")
+        return BodyTooLarge("The request body is larger than the limit.")
+    if isinstance(exception, exceptions.RequestTimeout):
+        return RequestTimedOut("The request did not arrive in time.")
+    if isinstance(exception, exceptions.ExpectationFailed):
+        return ExpectationFailed("Only the expectation 100-continue is understood.")
+    if isinstance(exception, exceptions.SanicException) and exception.status_code < 500:
+        return InvalidRequest(f"The request is not valid HTTP: {exception}.")
+    logger.error("request %s failed", record_of(request).request_id, exc_info=exception)
+    return EngineFailed("The server had an error while processing your request. Please try again.")
+
+
+def _where_to_go(method: str, path: str) -> str:
+    wrong = f"Invalid URL ({method} {path[:200]})."
+    trimmed = path.rstrip("/")
+    if trimmed.endswith("/chat/completions"):
+        return f"{wrong} OPT is a base model that continues text and does not chat; use /v1/completions."
+    if trimmed in _COMPLETIONS_PATHS:
+        return f"{wrong} Completions are at /v1/completions."
+    if trimmed in ("/models", "/v1/v1/models", "/v1/model"):
+        return f"{wrong} The list of models is at /v1/models."
+    if trimmed in ("", "/v1"):
+        return f"{wrong} The API is below /v1: see /v1/models and /v1/completions."
+    return f"{wrong} This server has /v1/completions and /v1/models."

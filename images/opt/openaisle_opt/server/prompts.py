@@ -1,0 +1,87 @@
+"""Prompts as the engine wants them, checked against the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..detokenizer import Detokenizer
+from ..errors import ContextLengthExceeded, InvalidRequest
+from ..protocol import Ready
+from ..tokenizer import OptTokenizer
+from .schema import CompletionRequest
+
+
+@dataclass(frozen=True)
+class EncodedPrompt:
+    """A prompt as the engine and the answer need it."""
+
+    token_ids: list[int]
+    text: str = ""
+    """Empty for a prompt of token ids whose text nobody asked for."""
+    offsets: list[int] | None = None
+    """Where each token begins in `text`, in code points; None as above."""
+
+
+async def encode_prompts(
+    wanted: CompletionRequest, tokenizer: OptTokenizer, ready: Ready
+) -> list[EncodedPrompt]:
+    """The prompts of a request as token ids.
+
+    Raises:
+        ContextLengthExceeded: a prompt and its completion are too long for the model.
+        InvalidRequest: an id is not in the vocabulary.
+    """
+    for token_id in wanted.logit_bias:
+        if token_id >= ready.vocab_size:
+            raise _no_such_token(token_id, ready, "logit_bias")
+    needs_text = wanted.echo or wanted.logprobs is not None
+    prompts = []
+    for prompt in wanted.prompts:
+        if isinstance(prompt, str):
+            tokenized = await tokenizer.encode(prompt)
+            encoded = EncodedPrompt(tokenized.token_ids, prompt, tokenized.offsets)
+        else:
+            check_token_ids(prompt, ready, "prompt")
+            encoded = _locate(prompt, tokenizer) if needs_text else EncodedPrompt(prompt)
+        _check_length(len(encoded.token_ids), wanted.max_tokens, ready.max_model_len)
+        prompts.append(encoded)
+    return prompts
+
+
+def check_token_ids(token_ids: list[int], ready: Ready, param: str) -> None:
+    """See that all ids are tokens of the model.
+
+    Raises:
+        InvalidRequest
+    """
+    largest = max(token_ids, default=0)
+    if largest >= ready.vocab_size:
+        raise _no_such_token(largest, ready, param)
+
+
+def _no_such_token(token_id: int, ready: Ready, param: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{token_id} is not the id of a token: the model has the ids 0 to {ready.vocab_size - 1} - '{param}'",
+        param=param,
+    )
+
+
+def _check_length(num_prompt_tokens: int, max_tokens: int, max_model_len: int) -> None:
+    if num_prompt_tokens + max_tokens > max_model_len:
+        raise ContextLengthExceeded(
+            max_model_len=max_model_len,
+            num_prompt_tokens=num_prompt_tokens,
+            max_tokens=max_tokens,
+            param="prompt" if num_prompt_tokens >= max_model_len else "max_tokens",
+        )
+
+
+def _locate(token_ids: list[int], tokenizer: OptTokenizer) -> EncodedPrompt:
+    """The text of a prompt of ids, in which special tokens such as the leading `</s>` have no width."""
+    detokenizer = Detokenizer()
+    texts, offsets = [], []
+    for token_id in token_ids:
+        offsets.append(detokenizer.num_decoded)
+        texts.append(detokenizer.push(tokenizer.piece(token_id)))
+    texts.append(detokenizer.finish())
+    return EncodedPrompt(token_ids, "".join(texts), offsets)
