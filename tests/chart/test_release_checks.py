@@ -1,0 +1,113 @@
+"""The script that `helm test` runs, against servers that behave well or badly in one way."""
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+
+KEY = "sk-right"
+
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    """Answers as the gateway does; `faults` of the server names what it does wrong."""
+
+    def log_message(self, *arguments):
+        pass
+
+    def send(self, status, text):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def do_GET(self):
+        if self.path == "/":
+            return self.send(200, "<html>")
+        if self.headers["Authorization"] != f"Bearer {KEY}" and "open" not in self.server.faults:
+            return self.send(401, '{"error": {"message": "no key"}}')
+        models = [] if "empty" in self.server.faults else [{"id": "lab/opt"}]
+        return self.send(200, json.dumps({"data": models}))
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        faults = self.server.faults
+        if "not ready" in faults:
+            return self.send(503, '{"error": {"message": "no replica is ready"}}')
+        if body.get("stream"):
+            return self.send(
+                200, 'data: {"choices": []}\n\n' + ("" if "cut" in faults else "data: [DONE]\n\n")
+            )
+        logprobs = {"token_logprobs": [None] if "no logprobs" in faults else [None, -1.0]}
+        text = "" if "silent" in faults else " there was"
+        return self.send(200, json.dumps({"choices": [{"text": text, "logprobs": logprobs}]}))
+
+
+@pytest.fixture
+def check(chart, tmp_path):
+    """check(*faults) -> exit code and printed lines of the script."""
+    servers = []
+    (tmp_path / "default").write_text(KEY)
+
+    def run(*faults):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
+        server.faults = faults
+        servers.append(server)
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        result = subprocess.run(
+            [sys.executable, chart / "files" / "test_release.py"],
+            env={
+                "ADAPTER_URL": url,
+                "DEMO_URL": url,
+                "MODELS": '["lab/opt"]',
+                "KEYS_DIR": str(tmp_path),
+                "NAMESPACE": "lab",
+                "RELEASE": "openaisle",
+                "LOAD_TIMEOUT_S": "0",
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return result.returncode, result.stdout.splitlines()
+
+    yield run
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_all_is_well(check):
+    status, lines = check()
+    assert status == 0
+    assert [line.split("(")[0].split() for line in lines] == [
+        ["ok", "models"],
+        ["ok", "completion"],
+        ["ok", "stream"],
+        ["ok", "echo", "logprobs"],
+        ["ok", "401", "without", "key"],
+        ["ok", "page"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        (
+            "empty",
+            "FAIL  models: lab/opt isn't among []; its pod may not be ready: kubectl describe pods -n lab -l",
+        ),
+        ("not ready", "FAIL  completion: status 503 instead of 200: "),
+        ("silent", "FAIL  completion: lab/opt answered with an empty text"),
+        ("cut", "FAIL  stream: the stream of lab/opt was cut"),
+        ("no logprobs", "FAIL  echo logprobs: log-probabilities are missing"),
+        ("open", "FAIL  401 without key: status 200 instead of 401"),
+    ],
+)
+def test_a_fault_is_named_with_its_likely_cause(check, fault, line):
+    status, lines = check(fault)
+    assert status == 1
+    assert any(printed.startswith(line) for printed in lines), lines
