@@ -19,7 +19,23 @@ from typing import Any
 from aiohttp import web
 
 KEY = "sk-test"
-WORDS = " she walked down to the sea and found a small boat with a red sail.\n".split(" ")[1:]
+WORDS = [
+    "she",
+    "walked",
+    "down",
+    "to",
+    "the",
+    "sea",
+    "and",
+    "found",
+    "a",
+    "small",
+    "boat",
+    "with",
+    "a",
+    "red",
+    "sail.\n",
+]
 CONTEXT = 2048
 
 
@@ -173,7 +189,9 @@ class FakeAdapter:
                 await send(chunk(body, choice, "", None, behaviour.finish_reason))
             if (body.get("stream_options") or {}).get("include_usage"):
                 generated = sum(len(piece) for row in rows for piece in row)
-                await send({**chunk(body, 0, "", None), "choices": [], "usage": usage(body["prompt"], generated)})
+                await send(
+                    {**chunk(body, 0, "", None), "choices": [], "usage": usage(body["prompt"], generated)}
+                )
             await send("[DONE]")
         except ConnectionError:
             self.gone.set()
@@ -193,7 +211,9 @@ class FakeAdapter:
             answer["choices"][0]["logprobs"]["top_logprobs"][0] = None
         return {**answer, "usage": usage(body["prompt"], len(pieces))}
 
-    def _logprobs(self, body: dict[str, Any], pieces: list[tuple[str, str]], offset: int) -> dict[str, Any] | None:
+    def _logprobs(
+        self, body: dict[str, Any], pieces: list[tuple[str, str]], offset: int
+    ) -> dict[str, Any] | None:
         if body.get("logprobs") is None:
             return None
         result: dict[str, Any] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
@@ -208,7 +228,9 @@ class FakeAdapter:
         return result
 
 
-def error_body(message: str, type_: str, *, code: str | None = None, param: str | None = None) -> dict[str, Any]:
+def error_body(
+    message: str, type_: str, *, code: str | None = None, param: str | None = None
+) -> dict[str, Any]:
     return {"message": message, "type": type_, "param": param, "code": code}
 
 
@@ -222,7 +244,11 @@ def failure(
 
 
 def chunk(
-    body: dict[str, Any], index: int, text: str, logprobs: dict[str, Any] | None, finish_reason: str | None = None
+    body: dict[str, Any],
+    index: int,
+    text: str,
+    logprobs: dict[str, Any] | None,
+    finish_reason: str | None = None,
 ) -> dict[str, Any]:
     choice = {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish_reason}
     head = {"id": "cmpl-fake", "object": "text_completion", "created": 0, "model": body["model"]}

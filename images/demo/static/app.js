@@ -57,7 +57,7 @@ function paintText(before, segments) {
   const isAtEnd = paper.scrollHeight - paper.scrollTop - paper.clientHeight < 40;
   paper.classList.toggle("live", isLive);
   paper.setAttribute("aria-busy", String(isLive));
-  text.readOnly = isLive;
+  if (text.readOnly !== isLive) text.readOnly = isLive;
   if (before && shown(before) !== segments && popover.isOpen && !isLive) popover.close();
   backdrop.show(segments, state.colour);
   showLegend($("legend"), state.colour, segments);
