@@ -84,6 +84,7 @@ async def test_another_replica_answers_when_one_dies_before_the_first_byte(adapt
         fake_engine() as good,
         adapter(bad.url, good.url) as client,
     ):
+        bad.healthy = False
         for _ in range(4):
             assert (await client.post("/v1/completions", json=BODY)).status_code == 200
     assert len(good.bodies) == 4

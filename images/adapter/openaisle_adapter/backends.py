@@ -156,10 +156,10 @@ class Backends:
         await asyncio.gather(*probes, return_exceptions=True)
 
     async def _probe(self, url: str) -> None:
-        while True:
-            if await self._is_healthy(url):
-                break
+        healthy = False
+        while not healthy:
             await asyncio.sleep(PROBE_INTERVAL_S)
+            healthy = await self._is_healthy(url)
         del self._probes[url]
         logger.info("%s is healthy again.", url)
 

@@ -81,13 +81,13 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
     keys = keys_from(settings)
     with _listener(settings.host, settings.port) as listener:
         async with Upstream(settings.timeout_s) as upstream, Backends(upstream.is_healthy) as backends:
-            tasks = [keys.watch()]
+            tasks = [keys.watch]
             if settings.backends:
-                tasks.append(StaticDiscovery(settings.backends, backends, upstream).run())
+                tasks.append(StaticDiscovery(settings.backends, backends, upstream).run)
             if settings.discover:
                 kube = KubeDiscovery(settings.namespace, settings.selector, backends)
                 await kube.connect()
-                tasks.append(kube.run())
+                tasks.append(kube.run)
             async with _background(tasks):
                 app = create_app(settings, keys, backends, upstream)
                 http = cast(AsyncioServer, await app.create_server(sock=listener, backlog=BACKLOG))
@@ -121,8 +121,8 @@ async def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _background(coroutines: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run the coroutines beside the block. If one fails, the block is cancelled and the error raised."""
+async def _background(runs: list[Callable[[], Coroutine[Any, Any, None]]]) -> AsyncIterator[None]:
+    """Run these beside the block. If one fails, the block is cancelled and the error raised."""
     block = asyncio.current_task()
     failed: list[BaseException] = []
 
@@ -131,7 +131,7 @@ async def _background(coroutines: list[Coroutine[Any, Any, None]]) -> AsyncItera
             failed.append(error)
             cast("asyncio.Task[None]", block).cancel()
 
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    tasks = [asyncio.create_task(run()) for run in runs]
     for task in tasks:
         task.add_done_callback(ended)
     try:
