@@ -300,3 +300,14 @@ async def test_metrics_count_requests_by_model_and_status(adapter):
     assert f'openaisle_adapter_backend_up{{backend="{engine.url}"}} 1.0' in page
     assert 'openaisle_adapter_request_seconds_count{model="fake/model"} 1.0' in page
     assert "openaisle_adapter_requests_in_flight 0.0" in page
+
+
+async def test_documentation_is_served_without_a_key(adapter):
+    async with fake_engine() as engine, adapter(engine.url) as client:
+        client.headers.pop("authorization")
+        without_slash = await client.get("/docs")
+        page, document = await client.get("/docs/"), await client.get("/openapi.json")
+    assert (without_slash.status_code, without_slash.headers["location"]) == (308, "docs/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert document.json()["openapi"].startswith("3.1")

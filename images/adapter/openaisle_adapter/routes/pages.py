@@ -13,8 +13,8 @@ from urllib.parse import quote
 from sanic import HTTPResponse, Request, Sanic
 
 from .. import __version__
+from ..docs import documentation_files, openapi_document
 
-DOCS_DIR = Path(__file__).resolve().parent.parent / "docs"
 TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
@@ -24,12 +24,17 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+TRUSTED_TYPES = "; require-trusted-types-for 'script'"
+"""Our own page writes text only; Swagger UI writes HTML."""
 SECURITY_HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "cross-origin-opener-policy": "same-origin",
 }
 LINKS = {
     "name": "OpenAISLE",
@@ -56,14 +61,14 @@ def setup_pages(app: Sanic, page_dir: Path | None) -> None:
     The files are read once: they belong to the program, and no path from a request ever meets
     the file system.
     """
-    docs = _read_all(DOCS_DIR)
-    files = {"/": _static_file(json.dumps(LINKS).encode(), ".json")}
-    files.update({f"/docs/{name}": file for name, file in docs.items()})
-    if "openapi.json" in docs:
-        files["/openapi.json"] = docs["openapi.json"]
-    if "index.html" in docs:
-        files["/docs/"] = docs["index.html"]
-        app.add_route(redirect_to_docs, "/docs", methods=["GET", "HEAD"], strict_slashes=True)
+    files = {
+        "/": _static_file(json.dumps(LINKS).encode(), ".json"),
+        "/openapi.json": _static_file(openapi_document(), ".json"),
+    }
+    for name, body in documentation_files().items():
+        files[f"/docs/{name}"] = _static_file(body, Path(name).suffix)
+    files["/docs/"] = files["/docs/index.html"]
+    app.add_route(redirect_to_docs, "/docs", methods=["GET", "HEAD"], strict_slashes=True)
     if page_dir is not None:
         page = _read_all(page_dir)
         files["/config.json"] = _static_file(b"{}", ".json")
@@ -85,7 +90,12 @@ async def redirect_to_docs(_: Request) -> HTTPResponse:
 
 
 async def _answer(request: Request, file: StaticFile) -> HTTPResponse:
-    headers = {"etag": file.etag, "cache-control": "no-cache", **SECURITY_HEADERS}
+    headers = {
+        **SECURITY_HEADERS,
+        "content-security-policy": POLICY if request.path.startswith("/docs/") else POLICY + TRUSTED_TYPES,
+        "cache-control": "no-cache",
+        "etag": file.etag,
+    }
     if request.headers.get("if-none-match") == file.etag:
         return HTTPResponse(status=304, headers=headers)
     return HTTPResponse(file.body, headers=headers, content_type=file.content_type)
@@ -96,7 +106,7 @@ def _read_all(folder: Path) -> dict[str, StaticFile]:
     return {
         path.relative_to(folder).as_posix(): _static_file(path.read_bytes(), path.suffix)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith((".", "__")) and path.suffix != ".py"
+        if path.is_file() and not path.name.startswith(".")
     }
 
 
