@@ -12,7 +12,6 @@ import torch
 from torch.nn import functional as F
 
 from . import kernels
-from .linear import fits_kernels
 
 _GATHER_ELEMENTS = 1 << 24
 """Keys that the plain path takes out of the cache at a time."""
@@ -24,6 +23,8 @@ _SCORE_ELEMENTS = 1 << 24
 class AttentionBatch:
     """Where the tokens of a step stand. Sequences with one token come first."""
 
+    use_kernels: bool
+    """Whether the C++ kernels know this machine and this cache (`kernels_fit`)."""
     num_decodes: int
     """Sequences with exactly one token, at the beginning."""
     query_lens: list[int]
@@ -41,7 +42,14 @@ class AttentionBatch:
 
 
 Cache = tuple[torch.Tensor, torch.Tensor]
-"""Keys and values of one layer, each [P, H, B, D]."""
+"""Keys [P, H, D, B] and values [P, H, B, D] of one layer."""
+
+
+def kernels_fit(cache: Cache) -> bool:
+    """Whether the C++ kernels can be used with a cache."""
+    _, _, head_size, block_size = cache[0].shape
+    is_aligned = head_size % 16 == 0 and block_size % 16 == 0
+    return cache[0].device.type == "cpu" and is_aligned and kernels.available()
 
 
 def attend(
@@ -51,7 +59,7 @@ def attend(
 
     q, k, v: [T, H, D] -> [T, H * D]
     """
-    if kernels.available() and fits_kernels(cache[0]):
+    if batch.use_kernels:
         kernels.store_kv(k, v, cache[0], cache[1], batch.slots)
         return kernels.paged_attention(
             q,
@@ -69,8 +77,11 @@ def plain_attend(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, cache: Cache, batch: AttentionBatch, scale: float
 ) -> torch.Tensor:
     """`attend` with torch's own operations, on any device."""
-    _store(k, cache[0], batch.slots)
-    _store(v, cache[1], batch.slots)
+    block_size = cache[1].shape[2]
+    blocks = torch.div(batch.slots, block_size, rounding_mode="floor")
+    offsets = batch.slots - blocks * block_size
+    cache[0][blocks, :, :, offsets] = k.to(cache[0].dtype)
+    cache[1][blocks, :, offsets] = v.to(cache[1].dtype)
     num_tokens, num_heads, head_size = q.shape
     out = q.new_empty(num_tokens, num_heads, head_size)
     num_decodes = batch.num_decodes
@@ -86,25 +97,24 @@ def plain_attend(
     return out.view(num_tokens, num_heads * head_size)
 
 
-def _store(new: torch.Tensor, cache: torch.Tensor, slots: torch.Tensor) -> None:
-    """Put [T, H, D] to its slots in [P, H, B, D]."""
-    block_size = cache.shape[2]
-    blocks = torch.div(slots, block_size, rounding_mode="floor")
-    cache[blocks, :, slots - blocks * block_size] = new.to(cache.dtype)
-
-
-def _gather(cache: torch.Tensor, block_tables: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """[P, H, B, D] and [S, W] -> [S, H, W * B, D] in `dtype`"""
+def _gather(
+    cache: Cache, block_tables: torch.Tensor, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys [S, H, D, L] and values [S, H, L, D] in the blocks [S, W], in `dtype`; L = W * B."""
     num_sequences, width = block_tables.shape
-    _, num_heads, block_size, head_size = cache.shape
-    blocks = cache.index_select(0, block_tables.reshape(-1))
-    blocks = blocks.view(num_sequences, width, num_heads, block_size, head_size).to(dtype)
-    return blocks.transpose(1, 2).reshape(num_sequences, num_heads, width * block_size, head_size)
+    _, num_heads, block_size, head_size = cache[1].shape
+    flat, length = block_tables.reshape(-1), width * block_size
+    keys = cache[0].index_select(0, flat).view(num_sequences, width, num_heads, head_size, block_size)
+    values = cache[1].index_select(0, flat).view(num_sequences, width, num_heads, block_size, head_size)
+    return (
+        keys.to(dtype).permute(0, 2, 3, 1, 4).reshape(num_sequences, num_heads, head_size, length),
+        values.to(dtype).transpose(1, 2).reshape(num_sequences, num_heads, length, head_size),
+    )
 
 
 def _decode(q: torch.Tensor, cache: Cache, batch: AttentionBatch, scale: float, out: torch.Tensor) -> None:
     """One query for each sequence, as many sequences at a time as memory allows."""
-    block_size = cache[0].shape[2]
+    block_size = cache[1].shape[2]
     context_lens = batch.context_lens[: q.shape[0]]
     width = -(-max(context_lens) // block_size)
     group = max(1, _GATHER_ELEMENTS // (width * block_size * q.shape[1] * q.shape[2]))
@@ -112,10 +122,9 @@ def _decode(q: torch.Tensor, cache: Cache, batch: AttentionBatch, scale: float, 
         end = min(begin + group, q.shape[0])
         length = max(context_lens[begin:end])
         tables = batch.block_tables[begin:end, : -(-length // block_size)]
-        keys = _gather(cache[0], tables, q.dtype)
-        values = _gather(cache[1], tables, q.dtype)
-        scores = torch.matmul(keys, q[begin:end].unsqueeze(-1)).squeeze(-1)  # [S, H, L]
-        positions = torch.arange(keys.shape[2], device=q.device)
+        keys, values = _gather(cache, tables, q.dtype)
+        scores = torch.matmul(q[begin:end].unsqueeze(2), keys).squeeze(2)  # [S, H, L]
+        positions = torch.arange(keys.shape[3], device=q.device)
         hidden = positions >= batch.context_lens_tensor[begin:end].unsqueeze(1)  # [S, L]
         scores = scores.mul_(scale).masked_fill_(hidden.unsqueeze(1), float("-inf"))
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
@@ -126,10 +135,10 @@ def _prefill(
     q: torch.Tensor, cache: Cache, table: torch.Tensor, length: int, scale: float, out: torch.Tensor
 ) -> None:
     """The queries [n, H, D] of one sequence, which are the last n of its `length` tokens."""
-    block_size = cache[0].shape[2]
+    block_size = cache[1].shape[2]
     table = table[: -(-length // block_size)].unsqueeze(0)
-    keys = _gather(cache[0], table, q.dtype)[0, :, :length]  # [H, L, D]
-    values = _gather(cache[1], table, q.dtype)[0, :, :length]
+    gathered_keys, gathered_values = _gather(cache, table, q.dtype)
+    keys, values = gathered_keys[0, :, :, :length], gathered_values[0, :, :length]
     first = length - q.shape[0]
     positions = torch.arange(length, device=q.device)
     step = max(1, _SCORE_ELEMENTS // (length * q.shape[1]))
@@ -137,7 +146,7 @@ def _prefill(
         queries = q[begin : begin + step].transpose(0, 1)  # [H, n, D]
         visible = first + begin + queries.shape[1]
         hidden = positions[:visible] > positions[first + begin : visible].unsqueeze(1)  # [n, L]
-        scores = torch.matmul(queries, keys[:, :visible].transpose(1, 2))
+        scores = torch.matmul(queries, keys[:, :, :visible])
         scores = scores.mul_(scale).masked_fill_(hidden, float("-inf"))
         weights = F.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
         out[begin : begin + step] = torch.matmul(weights, values[:, :visible]).transpose(0, 1)

@@ -16,16 +16,22 @@ GIB = 1024**3
 
 
 class KVCache:
-    """Keys and values of every layer, each a tensor [P, H, B, D]."""
+    """Keys [P, H, D, B] and values [P, H, B, D] of every layer.
+
+    Keys are transposed, so that a query meets all keys of a block at once.
+    """
 
     def __init__(
         self, config: OptConfig, num_blocks: int, block_size: int, *, dtype: torch.dtype, device: torch.device
     ):
-        shape = (num_blocks, config.num_attention_heads, block_size, config.head_size)
+        heads, size = config.num_attention_heads, config.head_size
         self.num_blocks = num_blocks
         self.block_size = block_size
         self.layers = [
-            (_zeros(shape, dtype, device), _zeros(shape, dtype, device))
+            (
+                _zeros((num_blocks, heads, size, block_size), dtype, device),
+                _zeros((num_blocks, heads, block_size, size), dtype, device),
+            )
             for _ in range(config.num_hidden_layers)
         ]
 

@@ -30,11 +30,6 @@ def activation_dtype(weight_dtype: torch.dtype, device: torch.device) -> torch.d
     return torch.float32 if device.type == "cpu" else weight_dtype
 
 
-def fits_kernels(weight: torch.Tensor) -> bool:
-    """Whether the kernels know weights, or cached keys and values, of this kind."""
-    return weight.device.type == "cpu" and weight.dtype in (torch.bfloat16, torch.float32)
-
-
 class PackedLinear(nn.Module):
     """y = activation(x W^T + b) + residual.
 
@@ -71,7 +66,7 @@ class PackedLinear(nn.Module):
     def pack(self) -> None:
         """Bring the weight into the form that the kernels of this machine want, if there are any."""
         weight = self.weight
-        if weight is not None and kernels.available() and fits_kernels(weight):
+        if weight is not None and weight.device.type == "cpu" and kernels.available():
             self._packed = kernels.pack_linear(weight.detach())
             self.weight = None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from . import sampler
-from .attention import AttentionBatch
+from .attention import AttentionBatch, kernels_fit
 from .kv_cache import KVCache
 from .model import OptForCausalLM
 from .protocol import TokenLogprobs
@@ -51,6 +51,7 @@ class Runner:
         self.model = model
         self.cache = cache
         self.device = model.place.device
+        self._use_kernels = kernels_fit(cache.layers[0])
 
     @torch.inference_mode()
     def run(self, batch: Batch) -> StepOutput:
@@ -110,6 +111,7 @@ class Runner:
         query_starts.extend(tables)
         numbers = self._tensor(query_starts, torch.int32)
         attention = AttentionBatch(
+            use_kernels=self._use_kernels,
             num_decodes=num_decodes,
             query_lens=query_lens,
             context_lens=context_lens,
