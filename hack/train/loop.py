@@ -1,8 +1,7 @@
-"""Training by the clock, with checkpoints from which it goes on."""
+"""Training for a given time of the processor, with checkpoints from which it goes on."""
 
 import random
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,12 +17,7 @@ WARM_UP = 0.02  # share of the time
 DECAY_FROM = 0.3  # share of the time after which the rate falls to zero in a straight line
 LONG_FROM = 0.85  # share of the time after which some steps have long rows
 CHECKPOINT_S = 300
-
-
-@dataclass(frozen=True)
-class Paths:
-    checkpoint: Path
-    pause: Path  # training sleeps while this file exists
+MEAN_SHARE = 0.02  # of the newest step in the mean weights and in the mean loss
 
 
 def new_model(vocab_size: int) -> OPTForCausalLM:
@@ -63,56 +57,74 @@ def rate(done: float) -> float:
     return min(1.0, done / WARM_UP + 0.01, (1.0 - done) / (1.0 - DECAY_FROM) + 0.001)
 
 
-def train(
-    model: OPTForCausalLM, tokenizer: Tokenizer, mixture: Mixture, minutes: float, paths: Paths
-) -> dict:
-    """Train for `minutes` of running time, pauses not counted. Returns figures for the model card."""
-    optimizers = make_optimizers(model)
-    peaks = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
-    average = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    state = {"step": 0, "elapsed_s": 0.0, "loss": 8.0}
-    if paths.checkpoint.exists():
-        saved = torch.load(paths.checkpoint, weights_only=True)
-        model.load_state_dict(saved["model"])
-        for optimizer, optimizer_state in zip(optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(optimizer_state)
-        average, state = saved["average"], saved["state"]
-    last_checkpoint_s = state["elapsed_s"]
-    while state["elapsed_s"] < minutes * 60:
-        while paths.pause.exists():
-            time.sleep(2)
-        began = time.monotonic()
-        done = state["elapsed_s"] / (minutes * 60)
-        length = row_length(state["step"], done)
-        ids = mixture.batch(tokenizer, state["step"], TOKENS_PER_STEP // length, length)
-        position_ids = positions(ids.size(0), length, random.Random(state["step"]))
-        logits = model(input_ids=ids[:, :-1], position_ids=position_ids, use_cache=False).logits
+class Training:
+    """A model with all that its training needs to go on: optimizers, mean weights and figures."""
+
+    def __init__(self, tokenizer: Tokenizer, mixture: Mixture) -> None:
+        self.tokenizer = tokenizer
+        self.mixture = mixture
+        self.model = new_model(tokenizer.get_vocab_size())
+        self.optimizers = make_optimizers(self.model)
+        self.peak_rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
+        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.step = 0
+        self.elapsed_s = 0.0
+        self.loss = 8.0  # smoothed, in nats a token
+
+    def run(self, minutes: float, checkpoint: Path, pause: Path) -> None:
+        """Train until `minutes` of processor time are used, which other work and pauses don't use up.
+
+        Sleeps while the file `pause` exists. In the end the model has the mean of its last weights.
+        """
+        if checkpoint.exists():
+            self._load(checkpoint)
+        checkpoint_at_s = time.monotonic() + CHECKPOINT_S
+        while self.elapsed_s < minutes * 60:
+            while pause.exists():
+                time.sleep(2)
+            began_s = time.process_time()
+            self._step(done=self.elapsed_s / (minutes * 60))
+            self.elapsed_s += (time.process_time() - began_s) / torch.get_num_threads()
+            if self.step % 50 == 0:
+                print(f"step {self.step}, {self.elapsed_s / 60:.1f} min, loss {self.loss:.3f}", flush=True)
+            if time.monotonic() > checkpoint_at_s:
+                self._save(checkpoint)
+                checkpoint_at_s = time.monotonic() + CHECKPOINT_S
+        self._save(checkpoint)
+        self.model.load_state_dict(self.average)
+
+    def _step(self, done: float) -> None:
+        """One step, `done` being the share of the time that is used."""
+        length = row_length(self.step, done)
+        ids = self.mixture.batch(self.tokenizer, self.step, TOKENS_PER_STEP // length, length)
+        position_ids = positions(ids.size(0), length, random.Random(self.step))
+        logits = self.model(input_ids=ids[:, :-1], position_ids=position_ids, use_cache=False).logits
         loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer, peak in zip(optimizers, peaks, strict=True):
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer, peak in zip(self.optimizers, self.peak_rates, strict=True):
             optimizer.param_groups[0]["lr"] = peak * rate(done)
             optimizer.step()
             optimizer.zero_grad()
-        for name, value in model.state_dict().items():
-            average[name].lerp_(value, 0.02)
-        state["step"] += 1
-        state["loss"] += (loss.item() - state["loss"]) * 0.02
-        state["elapsed_s"] += time.monotonic() - began
-        if state["step"] % 50 == 0:
-            print(
-                f"step {state['step']}, {state['elapsed_s'] / 60:.1f} min, loss {state['loss']:.3f}",
-                flush=True,
-            )
-        if state["elapsed_s"] - last_checkpoint_s > CHECKPOINT_S or state["elapsed_s"] >= minutes * 60:
-            last_checkpoint_s = state["elapsed_s"]
-            saved = {
-                "model": model.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                "average": average,
-                "state": state,
-            }
-            torch.save(saved, paths.checkpoint.with_suffix(".new"))
-            paths.checkpoint.with_suffix(".new").replace(paths.checkpoint)
-    model.load_state_dict(average)
-    return state
+        for name, value in self.model.state_dict().items():
+            self.average[name].lerp_(value, MEAN_SHARE)
+        self.step += 1
+        self.loss += (loss.item() - self.loss) * MEAN_SHARE
+
+    def _save(self, file: Path) -> None:
+        saved = {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "average": self.average,
+            "state": {"step": self.step, "elapsed_s": self.elapsed_s, "loss": self.loss},
+        }
+        torch.save(saved, file.with_suffix(".new"))
+        file.with_suffix(".new").replace(file)
+
+    def _load(self, file: Path) -> None:
+        saved = torch.load(file, weights_only=True)
+        self.model.load_state_dict(saved["model"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.average = saved["average"]
+        self.step, self.elapsed_s, self.loss = (saved["state"][key] for key in ("step", "elapsed_s", "loss"))

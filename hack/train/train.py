@@ -9,7 +9,7 @@ from books import passages
 from card import write_card
 from evaluate import held_out_bits_per_byte, samples
 from export import save_model
-from loop import Paths, new_model, train
+from loop import Training
 from mixture import Mixture
 from tokenizers import Tokenizer
 from vocabulary import train_tokenizer, write_words
@@ -25,25 +25,24 @@ def main() -> None:
     args.work_dir.mkdir(parents=True, exist_ok=True)
     mixture = Mixture(passages(args.work_dir / "packages"))
     tokenizer = _tokenizer(mixture, args.work_dir / "tokenizer.json")
-    model = new_model(tokenizer.get_vocab_size())
-    paths = Paths(args.work_dir / "checkpoint.pt", args.pause_file or args.work_dir / "pause")
-    state = train(model, tokenizer, mixture, args.minutes, paths)
+    training = Training(tokenizer, mixture)
+    training.run(args.minutes, args.work_dir / "checkpoint.pt", args.pause_file or args.work_dir / "pause")
+    model = training.model
     save_model(model, tokenizer, args.out)
-    model.float()
     write_card(
         args.out / "README.md",
         parameters=model.num_parameters(),
-        minutes=state["elapsed_s"] / 60,
-        steps=state["step"],
+        minutes=training.elapsed_s / 60,
+        steps=training.step,
         book_share=mixture.book_share_of_text(random.Random(0)),
-        bits_per_byte=held_out_bits_per_byte(model, tokenizer, mixture),
+        bits_per_byte=held_out_bits_per_byte(model.float(), tokenizer, mixture),
         samples=samples(args.out),
     )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=90, help="running time of the training (90)")
+    parser.add_argument("--minutes", type=float, default=90, help="processor time of the training (90)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (1)")
     parser.add_argument(
         "--work-dir",
