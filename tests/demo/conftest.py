@@ -98,6 +98,12 @@ def start_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 
 
 @pytest.fixture(scope="session")
+def wait_for() -> Callable[[str, subprocess.Popen[bytes], pathlib.Path], None]:
+    """Waits until a started server answers at an address; its log is shown if it does not."""
+    return _wait_for
+
+
+@pytest.fixture(scope="session")
 def demo_url(adapter_process: Any, start_demo: Callable[..., str]) -> str:
     return start_demo(adapter_process.url)
 

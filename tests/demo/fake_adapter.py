@@ -1,5 +1,6 @@
 """A small adapter with the behaviours that the page's tests want: it streams words with made-up
-probabilities, slowly if asked, fails as told, and remembers what it was asked.
+probabilities, slowly if asked, fails as told, and remembers what it was asked. Without a key it
+does for a model server as well.
 
     python tests/demo/fake_adapter.py 8000    # to look at the page by hand; any key will do
 """
@@ -93,6 +94,7 @@ class FakeAdapter:
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_get("/openapi.json", self._openapi)
         app.router.add_get("/docs/", self._docs)
+        app.router.add_get("/health/ready", self._ready)
         self._runner = web.AppRunner(app, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port)
@@ -131,6 +133,9 @@ class FakeAdapter:
 
     async def _docs(self, _request: web.Request) -> web.Response:
         return web.Response(text="<h1>API</h1>", content_type="text/html")
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ready"})
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
