@@ -82,17 +82,16 @@ def plain_attend(
     offsets = batch.slots - blocks * block_size
     cache[0][blocks, :, :, offsets] = k.to(cache[0].dtype)
     cache[1][blocks, :, offsets] = v.to(cache[1].dtype)
+    q = q * scale  # before the product, which could overflow float16
     num_tokens, num_heads, head_size = q.shape
     out = q.new_empty(num_tokens, num_heads, head_size)
     num_decodes = batch.num_decodes
     if num_decodes:
-        _decode(q[:num_decodes], cache, batch, scale, out[:num_decodes])
+        _decode(q[:num_decodes], cache, batch, out[:num_decodes])
     begin = num_decodes
     for index in range(num_decodes, len(batch.query_lens)):
         end = begin + batch.query_lens[index]
-        _prefill(
-            q[begin:end], cache, batch.block_tables[index], batch.context_lens[index], scale, out[begin:end]
-        )
+        _prefill(q[begin:end], cache, batch.block_tables[index], batch.context_lens[index], out[begin:end])
         begin = end
     return out.view(num_tokens, num_heads * head_size)
 
@@ -112,7 +111,7 @@ def _gather(
     )
 
 
-def _decode(q: torch.Tensor, cache: Cache, batch: AttentionBatch, scale: float, out: torch.Tensor) -> None:
+def _decode(q: torch.Tensor, cache: Cache, batch: AttentionBatch, out: torch.Tensor) -> None:
     """One query for each sequence, as many sequences at a time as memory allows."""
     block_size = cache[1].shape[2]
     context_lens = batch.context_lens[: q.shape[0]]
@@ -126,14 +125,12 @@ def _decode(q: torch.Tensor, cache: Cache, batch: AttentionBatch, scale: float, 
         scores = torch.matmul(q[begin:end].unsqueeze(2), keys).squeeze(2)  # [S, H, L]
         positions = torch.arange(keys.shape[3], device=q.device)
         hidden = positions >= batch.context_lens_tensor[begin:end].unsqueeze(1)  # [S, L]
-        scores = scores.mul_(scale).masked_fill_(hidden.unsqueeze(1), float("-inf"))
+        scores = scores.masked_fill_(hidden.unsqueeze(1), float("-inf"))
         weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
         out[begin:end] = torch.matmul(weights.unsqueeze(2), values).squeeze(2)
 
 
-def _prefill(
-    q: torch.Tensor, cache: Cache, table: torch.Tensor, length: int, scale: float, out: torch.Tensor
-) -> None:
+def _prefill(q: torch.Tensor, cache: Cache, table: torch.Tensor, length: int, out: torch.Tensor) -> None:
     """The queries [n, H, D] of one sequence, which are the last n of its `length` tokens."""
     block_size = cache[1].shape[2]
     table = table[: -(-length // block_size)].unsqueeze(0)
@@ -147,6 +144,6 @@ def _prefill(
         visible = first + begin + queries.shape[1]
         hidden = positions[:visible] > positions[first + begin : visible].unsqueeze(1)  # [n, L]
         scores = torch.matmul(queries, keys[:, :, :visible])
-        scores = scores.mul_(scale).masked_fill_(hidden, float("-inf"))
+        scores = scores.masked_fill_(hidden, float("-inf"))
         weights = F.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
         out[begin : begin + step] = torch.matmul(weights, values[:, :visible]).transpose(0, 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from openaisle_opt import kernels
 from openaisle_opt.engine import Engine
 from openaisle_opt.loading import load_engine
 from openaisle_opt.protocol import Failure, Prompt, Ready, Sampling, Submit, Token
@@ -162,6 +163,16 @@ def start(path: Path, **settings: Any) -> Served:
 @pytest.fixture(scope="session")
 def start_engine() -> Callable[..., Served]:
     return start
+
+
+@pytest.fixture(params=["kernels", "torch"])
+def operations(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Runs a test with the C++ kernels, where they are built, and with torch's own operations."""
+    if request.param == "torch":
+        monkeypatch.setattr(kernels, "available", lambda: False)
+    elif not kernels.available():
+        pytest.skip("the kernels are not built")
+    return request.param
 
 
 @pytest.fixture

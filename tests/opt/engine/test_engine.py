@@ -14,6 +14,7 @@ def served(peer, start_engine):
     return start_engine(peer.path)
 
 
+@pytest.mark.usefixtures("operations")
 @pytest.mark.parametrize("max_num_batched_tokens", [1, 7, 16, 40])
 def test_prompts_in_chunks_give_the_same_tokens_and_log_probabilities(
     max_num_batched_tokens, peer, start_engine, prompts
@@ -29,6 +30,7 @@ def test_prompts_in_chunks_give_the_same_tokens_and_log_probabilities(
             assert entry.logprob == pytest.approx(float(expected[position, prompt[position + 1]]), abs=1e-4)
 
 
+@pytest.mark.usefixtures("operations")
 @pytest.mark.parametrize("prefix_caching", [True, False])
 def test_a_shared_prefix_changes_no_token(prefix_caching, peer, start_engine, prompts):
     engine = start_engine(peer.path, prefix_caching=prefix_caching)
@@ -41,6 +43,7 @@ def test_a_shared_prefix_changes_no_token(prefix_caching, peer, start_engine, pr
     assert len(scored.prompt.logprobs) == len(stem)
 
 
+@pytest.mark.usefixtures("operations")
 def test_preempted_sequences_end_with_the_same_tokens(peer, start_engine, prompts):
     roomy = start_engine(peer.path)
     block_bytes = 2 * 3 * 64 * 4 * 16

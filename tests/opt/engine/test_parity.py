@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+pytestmark = pytest.mark.usefixtures("operations")
+
 SHAPES = ["125m", "350m", "no-final-norm", "untied-gelu", "plain"]
 
 
