@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 
 from sanic import HTTPResponse, Request, Sanic
+from sanic.application.state import ApplicationServerInfo
 from sanic.config import Config
+from sanic.http.constants import HTTP
 
 from .completions import setup_completions
 from .context import Context
@@ -24,6 +26,8 @@ def create_app(context: Context) -> Sanic:
     """An app that answers with what the context's engine gives, once its health says that it is ready."""
     # Sanic keeps a registry of apps by name.
     app = Sanic(f"openaisle-opt-{next(_numbers)}", config=_config(), ctx=context, configure_logging=False)
+    # Only if it knows the version of HTTP does Sanic leave an empty alt-svc header out.
+    app.state.server_info.append(ApplicationServerInfo(settings={"version": HTTP.VERSION_1}))
     setup_request_id(app)
     setup_errors(app)
     setup_completions(app)
