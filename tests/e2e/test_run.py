@@ -1,0 +1,162 @@
+"""hack/run as a person uses it: start it, paste what it prints, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+START_S = 120
+
+
+class Run:
+    """One hack/run and what it has printed so far."""
+
+    def __init__(self, root: pathlib.Path, *arguments: str):
+        self.process = subprocess.Popen(
+            [str(root / "hack/run"), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait_for(self, pattern: str) -> str:
+        """The first group of the pattern, as soon as the output has it."""
+        deadline = time.monotonic() + START_S
+        while not (match := re.search(pattern, self.output, re.MULTILINE)):
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.05)
+        return match.group(1)
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=60)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.end(signal.SIGTERM)
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def run(root) -> Iterator:
+    """Starts hack/run with some arguments."""
+    with contextlib.ExitStack() as runs:
+
+        def start(*arguments: str) -> Run:
+            run = Run(root, *arguments)
+            runs.callback(run.close)
+            return run
+
+        yield start
+
+
+def processes_of(run: Run) -> list[str]:
+    """Command lines of all processes that carry the run's mark in their environment or arguments."""
+    logs = run.wait_for(r"\(logs: (\S+)\)")
+    found = []
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            files = [os.readlink(entry) for entry in (folder / "fd").iterdir()]
+            if any(file.startswith(logs) for file in files):
+                found.append((folder / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-nginx"]], ids=["nginx", "no nginx"])
+def test_the_printed_line_works_and_the_page_is_there(run, free_port, arguments):
+    started = run("--port", str(free_port()), *arguments)
+    curl = started.wait_for(r"^(curl .*)$")
+    answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(answer.stdout)["choices"][0]["text"]
+
+    page = started.wait_for(r"page +(http\S+)")
+    for path, words in (("", "<title>"), ("docs/", "<title>"), ("openapi.json", '"openapi"')):
+        with urllib.request.urlopen(page + path, timeout=10) as answer:
+            assert words in answer.read().decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_everything(run, free_port, number):
+    started = run("--port", str(free_port()))
+    started.wait_for(r"^(curl .*)$")
+    assert len(processes_of(started)) >= 3
+    assert started.end(number) == 0
+    assert processes_of(started) == []
+    assert "Traceback" not in started.output
+
+
+def test_even_sigkill_leaves_nothing_running(run, free_port):
+    started = run("--port", str(free_port()))
+    started.wait_for(r"^(curl .*)$")
+    assert started.end(signal.SIGKILL) == -signal.SIGKILL
+    deadline = time.monotonic() + 30
+    while processes_of(started):
+        assert time.monotonic() < deadline, processes_of(started)
+        time.sleep(0.1)
+
+
+def test_a_signal_during_the_start_ends_everything(run, free_port):
+    started = run("--port", str(free_port()))
+    started.wait_for(r"(Starting OpenAISLE)")
+    assert started.end(signal.SIGTERM) == 0
+    assert processes_of(started) == []
+
+
+def test_the_given_key_is_the_one_that_counts(run, free_port):
+    port = free_port()
+    started = run("--port", str(port), "--api-key", "sk-mine'and\"yours")
+    assert started.wait_for(r"key +(\S+)") == "sk-mine'and\"yours"
+    curl = started.wait_for(r"^(curl .*)$")
+    answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(answer.stdout)["model"] == "openaisle/tiny-opt"
+
+
+def test_a_folder_without_a_model_is_named(run, free_port, tmp_path):
+    started = run("--port", str(free_port()), "--model", str(tmp_path))
+    assert started.process.wait(timeout=60) == 1
+    assert str(tmp_path) in started.output
+    assert "opt has ended (exit code 1)" in started.output
+    assert "Traceback" not in started.output
+
+
+def test_a_part_that_dies_ends_the_rest_and_is_named(run, free_port):
+    started = run("--port", str(free_port()))
+    started.wait_for(r"^(curl .*)$")
+    children = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(started.process.pid)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    pid = next(int(line.split()[0]) for line in children.splitlines() if "serve-adapter" in line)
+    os.kill(pid, signal.SIGKILL)
+    assert started.process.wait(timeout=60) == 1
+    assert "hack/run: adapter has ended (signal SIGKILL)" in started.output
+    assert processes_of(started) == []
