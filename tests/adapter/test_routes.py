@@ -125,10 +125,10 @@ async def test_slash_too_many_does_no_harm(adapter, path):
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("GET", "/v1/completions", "POST"),
-        ("POST", "/v1/models", "GET, HEAD"),
-        ("DELETE", "/v1/models/fake/model", "GET, HEAD"),
-        ("PUT", "/", "GET, HEAD"),
+        ("GET", "/v1/completions", "OPTIONS, POST"),
+        ("POST", "/v1/models", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/v1/models/fake/model", "GET, HEAD, OPTIONS"),
+        ("PUT", "/", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_wrong_method_is_answered_with_the_right_ones(adapter, method, path, allowed):

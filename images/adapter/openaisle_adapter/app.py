@@ -130,7 +130,7 @@ def _as_api_error(request: Request, exception: Exception) -> ApiError:
         return RouteNotFound(no_such_route(request.method, _raw_path(request)))
     if isinstance(exception, SanicMethodNotAllowed):
         allowed = exception.headers.get("Allow", "").split(", ")
-        return MethodNotAllowed(request.method, request.path, sorted(allowed))
+        return MethodNotAllowed(request.method, request.path, sorted([*allowed, "OPTIONS"]))
     if isinstance(exception, PayloadTooLarge):
         if "header" in str(exception).lower():
             return HeaderTooLarge(f"The head of the request is longer than {LONGEST_HEADER} bytes.")

@@ -48,9 +48,10 @@ class ApiError(OpenAisleError):
 
     def body(self) -> bytes:
         """The JSON body; all four keys are always there."""
-        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
-        text = json.dumps({"error": error}, ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
+        # JSON can bring half a surrogate pair into a message, which UTF-8 cannot carry.
+        message = self.message.encode("utf-8", "backslashreplace").decode("utf-8")
+        error = {"message": message, "type": self.type, "param": self.param, "code": self.code}
+        return json.dumps({"error": error}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class InvalidRequest(ApiError):
