@@ -2,7 +2,6 @@
 import { Api, ApiError } from "./api.js";
 import { buildParams, defaultParams, estimateTokens, limitsFrom, requestBody, showBudget } from "./params.js";
 import { Popover } from "./popover.js";
-import { SNIPPETS } from "./snippets.js";
 import { canRegenerate, currentText, initialState, reduce, shown, siblings } from "./state.js";
 import { SAMPLES, STRINGS, explain } from "./strings.js";
 import { Aligner, joinText, labelText } from "./tokens.js";
@@ -24,6 +23,8 @@ let key = "";
 let keyVerdict = "unchecked";
 let modelsTimer = 0;
 let lastPointer = "mouse";
+/** While text comes in: whether the reader is at its end, and has not scrolled up. */
+let followsEnd = true;
 
 const backdrop = new Backdrop($("backdrop"));
 const popover = new Popover($("popover"), backdrop, branch);
@@ -54,13 +55,12 @@ function paintText(before, segments) {
   const isLive = Boolean(state.run);
   const paper = $("paper");
   const text = $("text");
-  const isAtEnd = paper.scrollHeight - paper.scrollTop - paper.clientHeight < 40;
   paper.classList.toggle("live", isLive);
   paper.setAttribute("aria-busy", String(isLive));
   if (text.readOnly !== isLive) text.readOnly = isLive;
   if (before && shown(before) !== segments && popover.isOpen && !isLive) popover.close();
   backdrop.show(segments, state.colour);
-  showLegend($("legend"), state.colour, segments);
+  if (!isLive || !before.run || before.colour !== state.colour) showLegend($("legend"), state.colour, segments);
   // While text comes in, the layer behind shows it alone: setting a textarea's text each frame is slow.
   if (!isLive) {
     const value = joinText(segments);
@@ -69,7 +69,8 @@ function paintText(before, segments) {
       text.setSelectionRange(value.length, value.length);
     }
   }
-  if (isLive && isAtEnd) paper.scrollTop = paper.scrollHeight;
+  // Beyond the end is the end; asking where that is would lay out the text once more.
+  if (isLive && followsEnd) paper.scrollTop = 1e7;
 }
 
 function paintModels() {
@@ -173,7 +174,9 @@ async function loadModels() {
     keyVerdict = key ? "accepted" : "unchecked";
     dispatch({ type: "models/loaded", list, preferred: stored(localStorage, "openaisle.model") });
     setLimits();
-    if (!list.length) modelsTimer = setTimeout(loadModels, MODELS_AGAIN_MS);
+    // A model that is still loading does not know its context yet.
+    const isComplete = list.length && list.every((model) => model.max_model_len !== null);
+    if (!isComplete) modelsTimer = setTimeout(loadModels, MODELS_AGAIN_MS);
     if (state.failure && [401, 503].includes(state.failure.error.status)) dispatch({ type: "dismissed" });
   } catch (error) {
     if (asked !== key) return;
@@ -264,7 +267,7 @@ async function start({ kind, count, again, body }) {
   dispatch({ type: "run/started", kind, count, again, at: performance.now() });
   if (state.colour === "off" && kind === "score") dispatch({ type: "coloured", colour: ($("colour").value = "probability") });
   announce(kind === "score" ? STRINGS.scoring : STRINGS.announceStart);
-  $("paper").scrollTop = $("paper").scrollHeight;
+  followsEnd = true;
   let ending;
   try {
     const request = kind === "score" ? receiveScore : receiveStream;
@@ -423,12 +426,21 @@ async function copyText(text, button) {
   return isCopied;
 }
 
-function showCode() {
-  const kind = $("code-kind").value;
-  const base = new URL("v1", root).href;
-  const prompt = currentText(state);
-  $("code-text").textContent = SNIPPETS[kind].write({ base, body: requestBody(state.model || "MODEL", prompt, state.params) });
-  $("code-note").textContent = "";
+/** Opens the request as code. The module is fetched now: the page is there sooner without it. */
+async function openCode() {
+  const { SNIPPETS } = await import("./snippets.js");
+  const picker = $("code-kind");
+  if (!picker.options.length) {
+    picker.replaceChildren(...Object.entries(SNIPPETS).map(([id, { name }]) => h("option", { value: id }, name)));
+  }
+  const show = () => {
+    const base = new URL("v1", root).href;
+    const body = requestBody(state.model || "MODEL", currentText(state), state.params);
+    $("code-text").textContent = SNIPPETS[picker.value].write({ base, body });
+  };
+  show();
+  picker.onchange = show;
+  $("code").showModal();
 }
 
 function caretIndex() {
@@ -504,6 +516,11 @@ function listen() {
     const isTap = lastPointer !== "mouse" && text.selectionStart === text.selectionEnd;
     if (!isTap || !popover.open(backdrop.indexAt(event.clientX, event.clientY))) popover.close();
   });
+  for (const type of ["wheel", "touchmove", "keydown"]) $("paper").addEventListener(type, () => (followsEnd = false), { passive: true });
+  on("paper", "scroll", () => {
+    const { scrollHeight, scrollTop, clientHeight } = $("paper");
+    if (!followsEnd) followsEnd = scrollHeight - scrollTop - clientHeight < 40;
+  });
   on("popover", "focusout", (event) => event.relatedTarget && !$("popover").contains(event.relatedTarget) && popover.close());
 
   on("generate", "click", () => generate());
@@ -542,11 +559,7 @@ function listen() {
     $("reveal").setAttribute("aria-pressed", String(!isShown));
   });
 
-  on("open-code", "click", () => {
-    showCode();
-    $("code").showModal();
-  });
-  on("code-kind", "change", showCode);
+  on("open-code", "click", openCode);
   on("code-copy", "click", () => copyText($("code-text").textContent, $("code-copy")));
   on("open-help", "click", () => $("help").showModal());
   on("single-keys", "change", (event) => store(localStorage, "openaisle.single-keys", event.target.checked ? "on" : "off"));
@@ -576,7 +589,6 @@ function fillStatic() {
       return button;
     }),
   );
-  $("code-kind").replaceChildren(...Object.entries(SNIPPETS).map(([id, { name }]) => h("option", { value: id }, name)));
   $("help-keys").tBodies[0].replaceChildren(
     ...STRINGS.help.map(([keys, text]) => h("tr", {}, h("th", { scope: "row" }, h("kbd", {}, keys)), h("td", {}, text))),
   );

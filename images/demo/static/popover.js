@@ -89,12 +89,14 @@ export class Popover {
     this.#picks = [];
     const close = h("button", { type: "button", class: "quiet small close", "aria-label": STRINGS.popover.close }, "×");
     close.addEventListener("click", () => this.close());
-    this.#box.replaceChildren(close, ...tokens.flatMap((token) => this.#describe(token, tokens.length > 1)));
+    // The mark before the first word shares its segment, and has nothing to say.
+    const telling = tokens.filter((token, i) => token.logprob !== null || i === tokens.length - 1);
+    this.#box.replaceChildren(close, ...telling.flatMap((token) => this.#describe(token)));
     this.#box.hidden = false;
     this.#place(this.#backdrop.mark(index));
   }
 
-  #describe(token, isPart) {
+  #describe(token) {
     const words = STRINGS.popover;
     const heading = h("p", { class: "token-name" }, h("code", {}, visible(token.label)));
     if (token.logprob === null) return [heading, h("p", { class: "note" }, words.first)];
@@ -108,18 +110,19 @@ export class Popover {
     const facts = h("dl", { class: "facts" }, ...rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
     if (!token.top.length) return [heading, facts, h("p", { class: "note" }, words.none)];
     const list = h("ol", { class: "alternatives", "aria-label": words.heading });
-    for (const [label, logprob] of token.top) list.append(this.#alternative(token, label, logprob, isPart));
+    for (const [label, logprob] of token.top) list.append(this.#alternative(token, label, logprob));
     const rest = Math.max(0, 1 - covered);
     list.append(h("li", { class: "rest" }, h("span", { class: "label" }, words.other), bar(rest), h("span", { class: "share" }, format.percent(rest))));
     return [heading, facts, list];
   }
 
-  #alternative(token, label, logprob, isPart) {
+  #alternative(token, label, logprob) {
     const isChosen = label === token.label;
     const share = Math.exp(logprob);
     const content = [h("code", { class: "label" }, visible(label)), bar(share), h("span", { class: "share" }, format.percent(share))];
     const item = h("li", isChosen ? { class: "chosen", "aria-current": "true" } : {});
-    if (isChosen || isPart || labelText(label) === null) {
+    // A part of a character has no text of its own to go on from.
+    if (isChosen || labelText(token.label) === null || labelText(label) === null) {
       item.append(...content);
       return item;
     }

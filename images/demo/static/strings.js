@@ -27,7 +27,6 @@ export const SAMPLES = [
 export const STRINGS = {
   generate: "Generate",
   continue: "Continue",
-  scoreText: "Score text",
   reveal: "Show",
   hide: "Hide",
   copy: "Copy",
@@ -44,8 +43,6 @@ export const STRINGS = {
   keyAccepted: "Key accepted.",
   keyMissing: "Enter a key to begin.",
   keyRefused: "This key was not accepted.",
-  keyUnchecked: "",
-  keyKept: "Kept in memory only: gone when this page is closed or reloaded.",
   keyInjected: "This installation adds its own key to your requests, so you need none.",
   keyHint:
     "“./hack/run” and “helm install” print where to find the key. In doubt ask whoever runs this installation.",
@@ -85,18 +82,15 @@ export const STRINGS = {
   },
 
   popover: {
-    token: "Token",
-    bytes: "Bytes",
     probability: "Probability",
     logprob: "Logprob",
     rank: "Rank",
     later: (rank) => `${rank} or later`,
-    covered: "The list covers",
+    covered: "Covered",
     other: "all others",
     first: "The first token of a text has no probability: nothing comes before it.",
     none: "No alternatives came with this token. Set logprobs to 1 or more.",
     pick: (label) => `Go on with ${label} instead`,
-    part: "A part of a character cannot be picked.",
     close: "Close",
     heading: "Alternatives",
   },
