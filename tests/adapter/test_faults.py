@@ -179,6 +179,21 @@ async def test_plain_answer_that_breaks_off_is_cut(adapter):
         assert (await client.post("/v1/completions", json=BODY)).status_code == 200
 
 
+async def test_plain_answer_without_its_body_gives_502(adapter):
+    async def handler(request):
+        response = web.StreamResponse(headers={"content-length": "100", "content-type": "application/json"})
+        await response.prepare(request)
+        request.transport.close()
+        return response
+
+    async with fake_engine(handler=handler) as engine, adapter(engine.url) as client:
+        response = await client.post("/v1/completions", json=BODY)
+        page = (await client.get("/metrics")).text
+    assert response.status_code == 502
+    assert response.json()["error"]["type"] == "server_error"
+    assert 'requests_total{code="502",model="fake/model"} 1.0' in page
+
+
 async def test_silent_backend_gives_504(adapter):
     async def handler(_):
         await asyncio.Event().wait()

@@ -21,6 +21,9 @@ from .upstream import Upstream
 MAX_ATTEMPTS = 3
 """A request that kills every replica it meets must not meet them all."""
 
+BREAKS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
+"""What it looks like when a model server breaks off its answer."""
+
 HOP_HEADERS = {
     "connection",
     "keep-alive",
@@ -128,10 +131,20 @@ class _Disconnected(Exception):
 
 
 async def _pass_on(request: Request, answer: aiohttp.ClientResponse, record: Record) -> None:
-    """Relay an answer as it comes, no faster than the client takes it."""
+    """Relay an answer as it comes, no faster than the client takes it.
+
+    Raises:
+        BadGateway, UpstreamTimeout: the answer ended before anything of it was sent.
+        RequestCancelled: it ended too early, and the connection to the client is closed.
+    """
+    is_stream = answer.content_type == "text/event-stream" and "content-encoding" not in answer.headers
+    beginning = b""
+    if not is_stream and "content-length" in answer.headers:
+        # The head goes with the body's beginning; that of a stream goes at once.
+        beginning = await _beginning(answer)
+        record.first_byte()
     record.relayed = True
     record.status = answer.status
-    is_stream = answer.content_type == "text/event-stream" and "content-encoding" not in answer.headers
     response = await request.respond(
         HTTPResponse(
             status=answer.status,
@@ -141,7 +154,7 @@ async def _pass_on(request: Request, answer: aiohttp.ClientResponse, record: Rec
     )
     events = WholeEvents()
     try:
-        await response.send(b"")
+        await response.send(beginning)
         async for chunk in answer.content.iter_any():
             record.first_byte()
             if data := events.push(chunk) if is_stream else chunk:
@@ -149,13 +162,20 @@ async def _pass_on(request: Request, answer: aiohttp.ClientResponse, record: Rec
         if rest := events.rest():
             await response.send(rest)
         await response.eof()
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+    except BREAKS as error:
         record.outcome = "cut"
         if is_stream:
             await response.send(error_event(_broken_off(error)))
         # Without the end that HTTP wants, the client can tell this answer from a finished one.
         request.transport.close()
         raise RequestCancelled from error
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+    try:
+        return await answer.content.readany()
+    except BREAKS as error:
+        raise _broken_off(error) from error
 
 
 def _broken_off(error: Exception) -> ApiError:
