@@ -144,8 +144,18 @@ class Release:
         self.client = httpx.Client(
             base_url=ingress_url, headers={"Authorization": f"Bearer {self.key}"}, timeout=60
         )
-        wait_for("the first completion", lambda: self.complete().status_code == 200, timeout_s=180)
+        try:
+            wait_for("the first completion", lambda: self.complete().status_code == 200, timeout_s=180)
+        except AssertionError:
+            print(namespace.kubectl("describe", "pods"))
+            self.remove()
+            raise
         self.seconds_to_first_completion = time.monotonic() - began
+
+    def remove(self) -> None:
+        """The Ingress without a host name would hide that of the next release."""
+        self.client.close()
+        self.namespace.helm("uninstall", "openaisle", "--wait")
 
     def complete(self, prompt: str = "Once upon a time", **settings: Any) -> httpx.Response:
         body = {"model": MODEL, "prompt": prompt, "max_tokens": 8, "temperature": 0} | settings
@@ -156,6 +166,4 @@ class Release:
 def release(new_namespace: Callable[[], Namespace], ingress_url: str) -> Iterator[Release]:
     release = Release(new_namespace(), ingress_url)
     yield release
-    release.client.close()
-    # The Ingress without a host name would hide that of the next run.
-    release.namespace.helm("uninstall", "openaisle", "--wait")
+    release.remove()
