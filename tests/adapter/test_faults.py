@@ -11,6 +11,7 @@ import pytest
 from adapter.conftest import KEY
 from adapter.fake_engine import fake_engine, stream_of
 from aiohttp import web
+from openaisle_adapter.routes import completions
 from openaisle_adapter.settings import StaticBackend
 
 BODY = {"model": "fake/model", "prompt": "Once"}
@@ -225,3 +226,39 @@ async def test_backend_that_does_not_speak_http_gives_502(adapter):
         response = await client.post("/v1/completions", json=BODY)
     assert response.status_code == 502
     assert response.json()["error"]["type"] == "server_error"
+
+
+async def test_body_that_does_not_come_gives_408(adapter, monkeypatch):
+    monkeypatch.setattr(completions, "BODY_TIMEOUT_S", 0.1)
+    half = f"POST /v1/completions HTTP/1.1\r\nauthorization: Bearer {KEY}\r\ncontent-length: 9\r\n\r\n{{"
+    async with fake_engine() as engine, adapter(engine.url) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        writer.write(half.encode())
+        status = (await asyncio.wait_for(reader.readline(), 5)).split()[1]
+        writer.close()
+        await writer.wait_closed()
+    assert status == b"408"
+    assert engine.bodies == []
+
+
+async def test_clients_that_hang_up_anywhere_leave_nothing_behind(adapter, eventually):
+    """Half heads, half bodies and unread answers, each cut off; then all is as before."""
+    body = b'{"model": "fake/model"}'
+    whole = (
+        f"POST /v1/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    ).encode() + body
+    async with fake_engine() as engine, adapter(engine.url) as client:
+        for length in range(0, len(whole) + 1, 3):
+            _, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+            writer.write(whole[:length])
+            await writer.drain()
+            writer.transport.abort()
+        assert (await client.post("/v1/completions", json=BODY)).status_code == 200
+
+        async def all_is_over() -> bool:
+            page = (await client.get("/metrics")).text
+            outstanding = f'backend_outstanding_requests{{backend="{engine.url}"}} 0.0'
+            return "openaisle_adapter_requests_in_flight 0.0" in page and outstanding in page
+
+        await eventually(all_is_over)

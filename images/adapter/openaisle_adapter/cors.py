@@ -11,8 +11,8 @@ ALLOWED_METHODS = "GET, HEAD, POST, OPTIONS"
 ALLOWED_HEADERS = ("authorization", "content-type", "x-request-id")
 EXPOSED_HEADERS = (
     "x-request-id, openai-processing-ms, openai-version, x-openaisle-queue-ms, x-openaisle-compute-ms, "
-    "retry-after, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, "
-    "x-ratelimit-reset-requests, x-ratelimit-reset-tokens"
+    "retry-after, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, "
+    "x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens"
 )
 HEADER_NAME = re.compile(r"[a-z0-9-]{1,64}")
 
