@@ -63,6 +63,7 @@ def test_settings_become_flags_of_the_engine(render):
         "--served-model-name=facebook/opt-125m",
         "--dtype=float32",
         "--device=cpu",
+        "--threads=2",
         "--max-model-len=1024",
         "--grace-period-s=60",
         "--max-num-seqs",
@@ -77,6 +78,13 @@ def test_the_grace_period_covers_the_wait_and_the_drain(render):
     container = objects.container("openaisle-m")
     assert container["lifecycle"]["preStop"]["sleep"]["seconds"] == 15
     assert "--grace-period-s=300" in container["args"]
+
+
+@pytest.mark.parametrize(("cpu", "threads"), [(None, 1), ("3", 3), (4, 4), ("1500m", 2), ("100m", 1)])
+def test_a_model_computes_with_the_processors_that_it_requests(render, cpu, threads):
+    resources = {"requests": {"cpu": cpu}} if cpu else {}
+    args = render(model(resources=resources)).container("openaisle-m")["args"]
+    assert f"--threads={threads}" in args
 
 
 def test_replicas_spread_over_nodes(render):

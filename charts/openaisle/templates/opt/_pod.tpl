@@ -3,6 +3,7 @@ Parts of a model's pod:
 
   openaisle.modelPlacement    node affinity, tolerations, runtime class, spread
   openaisle.optContainer      command line, environment and probes of OpenAISLE's own engine
+  openaisle.threads           how many threads compute
   openaisle.vllmContainer     the same of vLLM
   openaisle.weightsVolume     where the weights come from
 */ -}}
@@ -78,6 +79,11 @@ args:
   - --served-model-name={{ .servedName }}
   - --dtype={{ .dtype }}
   - --device={{ ternary "cuda" "cpu" (ne .resourceName "") }}
+  {{- if not .resourceName }}
+  # As many as processors are reserved: each step waits for its slowest thread, so one more than a busy node
+  # runs makes it many times slower.
+  - --threads={{ include "openaisle.threads" . }}
+  {{- end }}
   {{- with .contextLength }}
   - --max-model-len={{ int . }}
   {{- end }}
@@ -138,6 +144,13 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 10
   failureThreshold: 6
+{{- end }}
+
+{{- /* The processors that a model requests, rounded up: "1500m" is 2. */ -}}
+{{- define "openaisle.threads" -}}
+{{- $cpu := dig "requests" "cpu" "1" (include "openaisle.modelResources" . | fromYaml) | toString }}
+{{- $count := hasSuffix "m" $cpu | ternary (divf (trimSuffix "m" $cpu | float64) 1000.0) (float64 $cpu) }}
+{{- max 1 (ceil $count | int) }}
 {{- end }}
 
 {{- /* Variables of the container. The model's own come last, so they win. */ -}}
