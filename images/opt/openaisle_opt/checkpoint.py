@@ -114,15 +114,14 @@ def _fetch(model: str, revision: str | None, download_dir: str | None, progress:
     progress(f"looking for {at} on the Hub", None)
     try:
         if constants.HF_HUB_OFFLINE:
-            return Path(snapshot_download(model, revision=revision, cache_dir=download_dir))
+            return _find_in_cache(model, revision, download_dir)
         info = HfApi().model_info(model, revision=revision, files_metadata=True)
         sizes = _needed({file.rfilename: file.size or 0 for file in info.siblings or []})
         bar = _progress_bar(lambda done: progress(f"downloading {at}", done), sum(sizes.values()))
-        # The revision by its hash, so that a push during the download cannot mix two versions.
         return Path(
             snapshot_download(
                 model,
-                revision=info.sha or revision,
+                revision=revision,
                 cache_dir=download_dir,
                 allow_patterns=sorted(sizes),
                 tqdm_class=bar,
@@ -130,6 +129,16 @@ def _fetch(model: str, revision: str | None, download_dir: str | None, progress:
         )
     except Exception as error:
         raise CheckpointError(_why_not_fetched(at, error)) from error
+
+
+def _find_in_cache(model: str, revision: str | None, download_dir: str | None) -> Path:
+    """The folder of a model that was fetched before; `snapshot_download` would want all its files there."""
+    from huggingface_hub import errors, try_to_load_from_cache
+
+    config = try_to_load_from_cache(model, "config.json", cache_dir=download_dir, revision=revision)
+    if not isinstance(config, str):
+        raise errors.OfflineModeIsEnabled(f"{model} was never fetched")
+    return Path(config).parent
 
 
 def _needed(sizes: dict[str, int]) -> dict[str, int]:
@@ -163,7 +172,7 @@ def _progress_bar(report: Callable[[float], None], num_bytes: int) -> type:
 
 def _why_not_fetched(at: str, error: Exception) -> str:
     """One sentence for what the Hub's client raised, the most specific case first."""
-    from huggingface_hub import constants, errors
+    from huggingface_hub import constants, errors, get_token
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.GatedRepoError):
@@ -171,6 +180,9 @@ def _why_not_fetched(at: str, error: Exception) -> str:
     if isinstance(error, errors.RevisionNotFoundError):
         return f"The Hub has no {at}; check --revision."
     if isinstance(error, errors.RepositoryNotFoundError):
+        return f"The Hub has no model {at}, or it is private; check the id, or set HF_TOKEN."
+    if status == 401 and get_token() is None:
+        # Without a token the Hub does not tell a private model from one that does not exist.
         return f"The Hub has no model {at}, or it is private; check the id, or set HF_TOKEN."
     if status in (401, 403):
         return f"The Hub refused the token for {at} (status {status}); check HF_TOKEN."

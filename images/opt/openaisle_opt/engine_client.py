@@ -159,6 +159,7 @@ class EngineClient:
                     on_ready(frame)
                 else:
                     self.last_words = frame.message
+                    raise ConnectionResetError
         except (asyncio.IncompleteReadError, ConnectionError, msgspec.MsgspecError) as error:
             if isinstance(error, msgspec.MsgspecError):
                 self.last_words = f"The engine sent a message that is not understood: {error}."

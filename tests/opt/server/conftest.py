@@ -29,9 +29,6 @@ from sanic.server import HttpProtocol
 
 MODEL = "facebook/opt-test"
 
-# Sanic rewrites its own methods when an app starts, and can do so again only in this mode.
-Sanic.test_mode = True
-
 
 @pytest.fixture(scope="session")
 def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -105,6 +102,8 @@ async def serve_app(tokenizer: OptTokenizer, tmp_path: Path) -> AsyncIterator[Se
             engine = EngineClient(max_waiting=settings.max_waiting)
             context = Context(settings, engine, Health(), Metrics(MODEL, engine))
             app = create_app(context)
+            # Sanic rewrites its own methods when an app starts: slow, and not to be done twice.
+            app.config.TOUCHUP = False
             listener = stack.enter_context(bind("127.0.0.1", 0))
             http = await app.create_server(sock=listener, protocol=HttpProtocol)
             assert http is not None
@@ -119,7 +118,7 @@ async def serve_app(tokenizer: OptTokenizer, tmp_path: Path) -> AsyncIterator[Se
                     await engine.run(lambda progress: None, lambda ready: is_ready.set())
 
             working = asyncio.create_task(work())
-            client = httpx.AsyncClient(base_url=url_of(listener), timeout=20, trust_env=False)
+            client = httpx.AsyncClient(base_url=url_of(listener), timeout=20, trust_env=False, verify=False)
             if loaded:
                 await fake.start(str(tmp_path / "engine.sock"))
                 await is_ready.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,9 +209,10 @@ async def _run(socket_path: str, behaviour: str) -> None:
         os._exit(0)
     if behaviour == "hold":
         await engine.submitted.get()
+        print("holding a prompt", file=sys.stderr, flush=True)
         release = Path(os.environ["FAKE_ENGINE_RELEASE"])
         # Another process makes the file, so there is nothing else to wait on.
-        while not release.exists():  # noqa: ASYNC110, ASYNC240
+        while not release.exists() and not engine.closed.is_set():  # noqa: ASYNC110, ASYNC240
             await asyncio.sleep(0.01)
         engine.release()
     await engine.closed.wait()

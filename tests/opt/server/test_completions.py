@@ -28,7 +28,6 @@ async def test_answers_are_compact_json_with_headers(served: Served) -> None:
     assert response.headers["x-request-id"].startswith("req_")
     assert int(response.headers["openai-processing-ms"]) >= 0
     assert int(response.headers["x-openaisle-queue-ms"]) == 1
-    assert "alt-svc" not in response.headers
 
 
 async def test_the_end_of_a_sequence_is_counted_but_not_shown(served: Served) -> None:

@@ -102,7 +102,8 @@ async def _stream(request: Request, answer: Answer) -> None:
                 if frames:
                     await response.send(b"".join(frames))
                 changed = await answer.advance()
-            await response.send(b"".join(frames + answer.last_frames()), end_stream=True)
+            await response.send(b"".join(frames + answer.last_frames()))
+            await response.eof()
         except ApiError as error:
             record.error = error.message
             await response.send(sse.frame(error.body()), end_stream=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 from sanic import HTTPResponse, Request, Sanic, exceptions
@@ -43,8 +44,7 @@ def _translate(request: Request, exception: Exception) -> ApiError:
     if isinstance(exception, ApiError):
         return exception
     if isinstance(exception, exceptions.MethodNotAllowed):
-        allowed = ", ".join(sorted(exception.allowed_methods or ()))
-        return MethodNotAllowed(request.method, request.path, allowed)
+        return MethodNotAllowed(request.method, request.path, ", ".join(_allowed_methods(request)))
     if isinstance(exception, exceptions.NotFound):
         return UnknownRoute(_where_to_go(request.method, request.path))
     if isinstance(exception, exceptions.PayloadTooLarge):
@@ -60,6 +60,16 @@ def _translate(request: Request, exception: Exception) -> ApiError:
         return InvalidRequest(f"The request is not valid HTTP: {exception}.")
     logger.error("request %s failed", record_of(request).request_id, exc_info=exception)
     return EngineFailed("The server had an error while processing your request. Please try again.")
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Asked of the router one by one, since it does not tell for routes with parameters."""
+    allowed = []
+    for method in ("GET", "HEAD", "OPTIONS", "POST"):
+        with contextlib.suppress(exceptions.NotFound, exceptions.MethodNotAllowed):
+            request.app.router.get(request.path, method, None)
+            allowed.append(method)
+    return allowed
 
 
 def _where_to_go(method: str, path: str) -> str:
