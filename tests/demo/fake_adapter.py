@@ -127,9 +127,8 @@ class FakeAdapter:
 
     async def _openapi(self, _request: web.Request) -> web.Response:
         properties = {"temperature": {"minimum": 0, "maximum": 2}, "logprobs": {"minimum": 0, "maximum": 5}}
-        return web.json_response(
-            {"components": {"schemas": {"CreateCompletionRequest": {"properties": properties}}}}
-        )
+        schemas = {"CreateCompletionRequest": {"properties": properties}}
+        return web.json_response({"info": {"version": "9.8.7"}, "components": {"schemas": schemas}})
 
     async def _docs(self, _request: web.Request) -> web.Response:
         return web.Response(text="<h1>API</h1>", content_type="text/html")

@@ -362,6 +362,21 @@ def test_the_chosen_model_is_asked_and_remembered(page: Page, adapter: Any) -> N
     expect(page.locator("#model")).to_have_value("facebook/opt-125m")
 
 
+def test_the_foot_of_the_page_names_the_version_and_the_models(page: Page) -> None:
+    expect(page.locator("#server")).to_have_text("OpenAISLE 9.8.7 · 2 models served")
+
+
+def test_a_regenerate_that_fails_is_tried_again_as_it_was(page: Page, adapter: Any) -> None:
+    adapter.behaviour.pieces = [[(" one", " one")]]
+    write(page, "Zero")
+    generate(page)
+    adapter.behaviour.failures = [failure(500, "A bug")]
+    page.click("#regenerate")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#sibling-count")).to_have_text("2/2")
+    assert [request["prompt"] for request in adapter.requests] == ["Zero"] * 3
+
+
 def test_no_model_yet_is_a_state_and_no_error(open_page: Open, adapter: Any) -> None:
     adapter.behaviour.models = []
     adapter.behaviour.key = None

@@ -28,13 +28,19 @@ export class Api {
     return (await response.json()).data ?? [];
   }
 
-  /** @returns {Promise<object>} the OpenAPI document's schema of a completion request, {} without one */
-  async requestSchema() {
+  /**
+   * What the OpenAPI document says, as far as the page cares.
+   *
+   * @returns {Promise<{schema: object, version: string|null}>} the schema of a completion request
+   *   and the server's version; {} and null without a document
+   */
+  async description() {
     try {
       const response = await fetch(new URL("openapi.json", this.root));
-      return response.ok ? (await response.json()).components.schemas.CreateCompletionRequest : {};
+      const { components, info } = await response.json();
+      return { schema: components.schemas.CreateCompletionRequest, version: info?.version ?? null };
     } catch {
-      return {};
+      return { schema: {}, version: null };
     }
   }
 

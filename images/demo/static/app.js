@@ -85,7 +85,7 @@ function paintModels() {
   picker.value = state.model;
   picker.disabled = !ids.length;
   $("model-note").textContent = phase === "empty" ? STRINGS.modelsEmpty : "";
-  $("server").textContent = phase === "ready" ? STRINGS.server(list.length) : "";
+  $("server").textContent = STRINGS.server(state.config.version, phase === "ready" ? list.length : 0);
   paintKey();
 }
 
@@ -288,6 +288,9 @@ function finish({ ending, error }, attempt) {
   const node = state.nodes[state.current];
   if (ending === "done") announce(STRINGS.announceEnd(node.outcome.tokens, outcomeWords(node)));
   if (ending === "stopped") announce(STRINGS.announceStopped(node.outcome?.tokens ?? 0));
+  if (ending === "done") attempts = 0;
+  // After a broken stream the text goes on from where it is; anything else is asked as it was.
+  failed = ["http", "network"].includes(error?.kind) ? attempt : null;
   if (!error) return;
   if (error.status === 401) {
     keyVerdict = key ? "refused" : "missing";
@@ -356,6 +359,7 @@ function stop() {
 // --- failures -------------------------------------------------------------------------------
 
 let attempts = 0;
+let failed = null;
 
 function scheduleRetry(error, attempt) {
   if (++attempts > MOST_RETRIES) return;
@@ -372,8 +376,12 @@ function scheduleRetry(error, attempt) {
 function runRetry() {
   const { attempt } = retry;
   cancelRetry();
+  restart(attempt);
+}
+
+function restart(attempt) {
   // The writer has moved on: this request is no longer what is wanted.
-  if (state.run || attempt.text !== (attempt.again ? attempt.text : currentText(state))) return;
+  if (state.run || (!attempt.again && attempt.text !== currentText(state))) return;
   start({ ...attempt, count: attempt.body.n ?? 1 });
 }
 
@@ -390,7 +398,7 @@ function onFailureAction(action) {
   cancelRetry();
   dispatch({ type: "dismissed" });
   if (action === "retry" && !state.models.list.length) return loadModels();
-  if (action === "retry") return generate({ again: false });
+  if (action === "retry") return failed ? restart(failed) : generate();
   return $("text").focus();
 }
 
@@ -605,9 +613,9 @@ async function begin() {
   paint();
   $("text").focus();
   loadModels();
-  const [config, requestSchema] = await Promise.all([api.pageConfig(), api.requestSchema()]);
-  schema = requestSchema;
-  dispatch({ type: "configured", config });
+  const [config, description] = await Promise.all([api.pageConfig(), api.description()]);
+  schema = description.schema;
+  dispatch({ type: "configured", config: { ...config, version: description.version } });
   setLimits();
 }
 

@@ -131,7 +131,10 @@ export const STRINGS = {
     ["?", "This list", "single"],
   ],
 
-  server: (count) => (count === 1 ? "1 model served" : `${whole.format(count)} models served`),
+  server: (version, count) => {
+    const models = count === 0 ? "" : count === 1 ? "1 model served" : `${whole.format(count)} models served`;
+    return [version ? `OpenAISLE ${version}` : "", models].filter(Boolean).join(" · ");
+  },
 };
 
 /**
