@@ -51,9 +51,7 @@ def ask(url: str, body: dict | None = None, key: str | None = None) -> tuple[int
                 return error.code, error.read().decode()
         except OSError as error:
             if time.monotonic() > deadline:
-                raise CheckFailed(
-                    f"{url} cannot be reached ({error}); see kubectl get pods,svc"
-                ) from error
+                raise CheckFailed(f"{url} cannot be reached ({error}); see kubectl get pods,svc") from error
         time.sleep(1)
 
 
