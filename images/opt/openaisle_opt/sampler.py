@@ -11,8 +11,8 @@ import torch
 MIN_TEMPERATURE = 1e-5
 """Below this a temperature means greedy."""
 
-_NUCLEUS_SIZE = 256
-"""Tokens among which a nucleus is looked for, before the whole vocabulary is sorted."""
+_NUCLEUS_SIZES = (256, 4096)
+"""Numbers of likeliest tokens among which a nucleus is looked for, before all are sorted."""
 
 
 def adjust(
@@ -42,22 +42,18 @@ def sample_nucleus(
     """Like `sample`, from the smallest set of likeliest tokens whose mass reaches `top_ps` [R]."""
     weights = _weights(logits, temperatures)
     totals = weights.sum(dim=-1)
-    finite = torch.isfinite(totals)
-    size = min(_NUCLEUS_SIZE, logits.shape[-1])
-    likeliest, order = weights.topk(size, dim=-1)
-    cumulative = likeliest.cumsum(dim=-1)
     wanted = (top_ps * totals).unsqueeze(-1)
-    too_wide = (cumulative[:, -1:] < wanted).squeeze(-1) & finite
-    if size < logits.shape[-1] and bool(too_wide.any()):
-        token_ids = torch.empty(logits.shape[0], dtype=torch.int64, device=logits.device)
-        narrow = ~too_wide
-        token_ids[narrow] = _draw_nucleus(cumulative[narrow], wanted[narrow], order[narrow], uniforms[narrow])
-        likeliest, order = weights[too_wide].sort(dim=-1, descending=True)
-        token_ids[too_wide] = _draw_nucleus(
-            likeliest.cumsum(dim=-1), wanted[too_wide], order, uniforms[too_wide]
-        )
-        return token_ids, finite
-    return _draw_nucleus(cumulative, wanted, order, uniforms), finite
+    token_ids = torch.empty(logits.shape[0], dtype=torch.int64, device=logits.device)
+    rows = torch.arange(logits.shape[0], device=logits.device)
+    vocab_size = logits.shape[-1]
+    for size in (*_NUCLEUS_SIZES, vocab_size):
+        likeliest, order = weights[rows].topk(min(size, vocab_size), dim=-1)
+        cumulative = likeliest.cumsum(dim=-1)
+        token_ids[rows] = _draw_nucleus(cumulative, wanted[rows], order, uniforms[rows])
+        rows = rows[cumulative[:, -1] < wanted[rows, 0]]  # too wide: to be drawn again from more tokens
+        if size >= vocab_size or rows.numel() == 0:
+            break
+    return token_ids, torch.isfinite(totals)
 
 
 def _weights(logits: torch.Tensor, temperatures: torch.Tensor) -> torch.Tensor:
