@@ -56,3 +56,24 @@ def test_a_claim_that_two_replicas_cannot_share(refusal, namespace):
     model = {"name": "m", "model": "facebook/opt-125m", "replicas": 2, "weights": weights}
     message = refusal({"models": [model]})
     assert "2 replicas cannot share the claim weights, whose access mode is ReadWriteOnce" in message
+
+
+def test_a_volume_that_cannot_be_changed_in_place(namespace):
+    def values(size):
+        weights = {"cache": {"type": "claim", "size": size}}
+        model = {"name": "m", "model": "facebook/opt-125m", "replicas": 0, "weights": weights}
+        quiet = {"ingress": {"enabled": False}, "adapter": {"replicas": 0}, "demo": {"enabled": False}}
+        return quiet | {"models": [model]}
+
+    namespace.install(values=values("5Gi"))
+    with pytest.raises(CommandFailed) as failed:
+        namespace.upgrade(values=values("6Gi"))
+    message = (
+        "its volume cannot be changed in place (from 5Gi of the default class to 6Gi of the default class)"
+    )
+    assert message in str(failed.value)
+    advice = f"kubectl delete statefulset openaisle-m -n {namespace.name} --cascade=orphan"
+    assert advice in str(failed.value)
+    namespace.kubectl("delete", "statefulset", "openaisle-m", "--cascade=orphan")
+    namespace.upgrade(values=values("6Gi"))
+    namespace.helm("uninstall", "openaisle")

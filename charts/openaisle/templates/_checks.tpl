@@ -90,6 +90,7 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- $errors = concat $errors (include "openaisle.engineErrors" (dict "where" $where "model" .) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.memoryErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.weightsErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.volumeErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
 {{- end }}
 {{- include "openaisle.refuse" $errors }}
 {{- end }}
@@ -199,6 +200,29 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- if not (hasKey (default dict (get $secret "data")) .tokenSecret.key) }}
 {{- $errors = append $errors (printf "%s: there is no Secret %s with a key %s in the namespace %s; make it with: kubectl create secret generic %s -n %s --from-literal=%s=hf_..." $where .tokenSecret.name .tokenSecret.key $namespace .tokenSecret.name $namespace .tokenSecret.key) }}
 {{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
+
+{{- /* Kubernetes refuses another volume for a StatefulSet that is there, in words that don't help. */ -}}
+{{- define "openaisle.volumeErrors" -}}
+{{- $errors := list }}
+{{- $namespace := .context.Release.Namespace }}
+{{- $existing := lookup "apps/v1" "StatefulSet" $namespace .model.objectName }}
+{{- if $existing }}
+{{- $had := "no volume" }}
+{{- range $existing.spec.volumeClaimTemplates }}
+{{- $had = printf "%s of %s" .spec.resources.requests.storage (default "the default class" .spec.storageClassName) }}
+{{- end }}
+{{- $wanted := "no volume" }}
+{{- with .model.weights }}
+{{- if and (eq .from "hub") (eq .cache.type "claim") }}
+{{- $wanted = printf "%s of %s" (include "openaisle.cacheSize" $.model) (default "the default class" .cache.storageClassName) }}
+{{- end }}
+{{- end }}
+{{- if ne $had $wanted }}
+{{- $errors = append $errors (printf "%s: its volume cannot be changed in place (from %s to %s); delete the StatefulSet first, which leaves its pods running: kubectl delete statefulset %s -n %s --cascade=orphan" .where $had $wanted .model.objectName $namespace) }}
 {{- end }}
 {{- end }}
 {{- toJson $errors }}
