@@ -1,5 +1,6 @@
 """Training for a given time of the processor, with checkpoints from which it goes on."""
 
+import math
 import random
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ MEAN_SHARE = 0.02  # of the newest step in the mean weights and in the mean loss
 
 def new_model(vocab_size: int) -> OPTForCausalLM:
     torch.manual_seed(1)
-    return OPTForCausalLM(
+    model = OPTForCausalLM(
         OPTConfig(
             vocab_size=vocab_size,
             hidden_size=256,
@@ -37,6 +38,20 @@ def new_model(vocab_size: int) -> OPTForCausalLM:
             pad_token_id=1,
         )
     )
+    table = model.model.decoder.embed_positions.weight.data
+    table[-MAX_POSITIONS:] = sinusoids(MAX_POSITIONS, table.size(1))  # OPT's first two rows stand for padding
+    return model
+
+
+def sinusoids(num_positions: int, size: int) -> torch.Tensor:
+    """Where learned positions begin [num_positions, size]: neighbours differ in the same way everywhere.
+
+    Random vectors would have to be told apart one by one before "the token before this one" has a meaning,
+    and without that a model can't carry a name through a story.
+    """
+    frequencies = torch.exp(-math.log(num_positions) * torch.arange(size // 2) / (size // 2))
+    angles = torch.arange(num_positions).unsqueeze(1) * frequencies
+    return 0.1 * torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 def row_length(step: int, done: float) -> int:
@@ -47,8 +62,8 @@ def row_length(step: int, done: float) -> int:
 
 
 def positions(rows: int, length: int, rng: random.Random) -> torch.Tensor:
-    """Half of the rows begin at position 0, the others anywhere, so that all positions are trained."""
-    starts = [0 if rng.random() < 0.5 else rng.randint(0, MAX_POSITIONS - length) for _ in range(rows)]
+    """Most rows begin at position 0, the others anywhere, so that all positions are trained."""
+    starts = [0 if rng.random() < 0.7 else rng.randint(0, MAX_POSITIONS - length) for _ in range(rows)]
     return torch.tensor(starts).unsqueeze(1) + torch.arange(length)
 
 
