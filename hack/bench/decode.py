@@ -71,7 +71,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model_dir = Path(args.model) if args.model else make_checkpoint(args.shape, Path(folder))
         engine = make_engine(model_dir, args.dtype, args.threads)
-        torch.set_num_threads(args.threads)
         peer = None
         if not args.no_peer:
             peer = OPTForCausalLM.from_pretrained(model_dir, dtype=getattr(torch, args.dtype)).eval()
@@ -98,6 +97,8 @@ def measure(engine, peer, batch: int, args: argparse.Namespace) -> dict:  # type
     def run(name: str) -> None:
         prompts = torch.randint(5, 50000, shape, generator=generator).tolist()
         run_one = run_engine if name == "ours" else run_transformers
+        # The kernels have threads of their own; torch's would spin on their cores.
+        torch.set_num_threads(1 if name == "ours" and kernels.available() else args.threads)
         prompt_rate, rate = run_one(engine if name == "ours" else peer, prompts, args.max_tokens)
         rates[name + "_prompt"].append(prompt_rate)
         rates[name].append(rate)

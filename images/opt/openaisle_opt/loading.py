@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from . import machine
+from . import kernels, machine
 from .blocks import BlockPool
 from .engine import Engine
 from .errors import SettingsError
@@ -31,7 +31,8 @@ def load_engine(
         CheckpointError: the folder holds no OPT that can be read.
         SettingsError: a setting does not go with this model or this machine.
     """
-    torch.set_num_threads(settings.num_threads or machine.usable_cores())
+    num_threads = settings.num_threads or machine.usable_cores()
+    torch.set_num_threads(num_threads)
     torch.set_grad_enabled(False)
     model_dir = Path(settings.model_dir)
     config = read_config(model_dir)
@@ -41,6 +42,9 @@ def load_engine(
     model = load_model(
         model_dir, config, place, lambda fraction: progress("loading the weights", round(fraction, 3))
     )
+    if place.device.type == "cpu" and kernels.available():
+        kernels.set_num_threads(num_threads)
+        torch.set_num_threads(1)  # what is left for torch is small, and its idle threads would spin
     progress("making room for the KV cache", None)
     num_blocks = choose_num_blocks(
         config,

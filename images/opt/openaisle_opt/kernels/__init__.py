@@ -38,6 +38,15 @@ def available() -> bool:
     return torch.ops.openaisle.is_supported()
 
 
+def set_num_threads(num_threads: int) -> None:
+    """Threads for one operation, the calling one included; 0 takes as many as torch has.
+
+    They are the kernels' own: an operation never waits for one that gets no core. Give torch itself
+    one thread then, or its OpenMP threads spin on the cores that these want.
+    """
+    torch.ops.openaisle.set_num_threads(num_threads)
+
+
 def pack_linear(weight: torch.Tensor) -> torch.Tensor:
     """A weight [N, K] in the form that `linear` reads: [panels, K, panel], transposed and padded."""
     size = torch.ops.openaisle.panel_size()

@@ -67,7 +67,16 @@ def build(target: Path) -> None:
             list(pool.map(compile_unit, range(len(UNITS))))
         partial = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            _run("-shared", *objects, "-o", str(partial), f"-L{_TORCH / 'lib'}", "-ltorch_cpu", "-lc10")
+            _run(
+                "-shared",
+                *objects,
+                "-o",
+                str(partial),
+                f"-L{_TORCH / 'lib'}",
+                "-ltorch_cpu",
+                "-lc10",
+                "-pthread",
+            )
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)

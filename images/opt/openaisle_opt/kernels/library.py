@@ -24,10 +24,11 @@ AVX512_FLAGS = ["-mavx512f", "-mfma", "-mf16c", "-DISA=avx512", "-DWIDTH=16"]
 
 # Each file with its flags; what differs in them is the set of instructions. Which one runs is
 # decided when it runs, so a library that was built on one machine works on any other.
-UNITS = [
+UNITS: list[tuple[str, list[str]]] = [
     ("linear_kernel.cpp", AVX2_FLAGS),
     ("linear_kernel.cpp", AVX512_FLAGS),
     ("attention_kernel.cpp", AVX2_FLAGS),
+    ("pool.cpp", []),
     ("ops.cpp", ["-DTORCH_TARGET_VERSION=0x020a000000000000"]),
 ]
 

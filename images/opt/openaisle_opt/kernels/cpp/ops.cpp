@@ -11,6 +11,7 @@
 
 #include "attention.h"
 #include "linear.h"
+#include "pool.h"
 
 namespace openaisle {
 
@@ -19,15 +20,22 @@ using torch::stable::Tensor;
 
 namespace {
 
-// Runs f(unit) for each unit on all threads. A thread takes the next unit when it is free, so one
-// that the machine holds up delays the others by one unit and no more.
+// 0: as many as torch has.
+std::atomic<int> num_threads{0};
+
+int threads() {
+  const int n = num_threads.load(std::memory_order_relaxed);
+  return n ? n : static_cast<int>(torch::stable::get_num_threads());
+}
+
+// Fewer multiplications than this are not worth a second thread: it takes some microseconds to help.
+constexpr int64_t least_parallel_work = 1 << 18;
+
+// Runs f(unit) for each unit, on several threads if the operation has enough `work`.
 template <typename F>
-void for_each_unit(int64_t units, const F& f) {
-  const int64_t threads = std::min<int64_t>(units, torch::stable::get_num_threads());
-  std::atomic<int64_t> next{0};
-  torch::stable::parallel_for(0, threads, 1, [&](int64_t, int64_t) {
-    for (int64_t unit; (unit = next.fetch_add(1, std::memory_order_relaxed)) < units;) f(unit);
-  });
+void for_each_unit(int64_t units, int64_t work, const F& f) {
+  run_units(units, work < least_parallel_work ? 1 : threads(),
+            [](void* context, int64_t unit) { (*static_cast<const F*>(context))(unit); }, const_cast<F*>(&f));
 }
 
 const LinearKernel& linear_kernel() {
@@ -84,6 +92,12 @@ bool is_supported() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 }
 
+// How many threads an operation may use; 0: as many as torch.
+void set_num_threads(int64_t n) {
+  STD_TORCH_CHECK(n >= 0 && n <= 1024, "the number of threads must be 0 to 1024");
+  num_threads = static_cast<int>(n);
+}
+
 int64_t panel_size() { return linear_kernel().panel; }
 
 // x [M, K] float32, w packed [panels, K, panel]; gives [M, N] float32.
@@ -105,11 +119,10 @@ Tensor linear(Tensor x, Tensor w, int64_t N, std::optional<Tensor> bias, std::op
   if (M == 0) return y;
   const Stored stored = stored_type(w);
   const int64_t row_blocks = (M + max_rows - 1) / max_rows, rows = (M + row_blocks - 1) / row_blocks;
-  const int64_t threads = torch::stable::get_num_threads();
-  const int64_t width = std::clamp<int64_t>(panels * row_blocks / (8 * threads), 1, 8);
+  const int64_t width = std::clamp<int64_t>(panels * row_blocks / (8 * threads()), 1, 8);
   const int64_t column_blocks = (panels + width - 1) / width;
   // Row blocks that share panels follow each other: the panels are then still in the cache.
-  for_each_unit(column_blocks * row_blocks, [&](int64_t unit) {
+  for_each_unit(column_blocks * row_blocks, M * N * K, [&](int64_t unit) {
     const int64_t first = unit / row_blocks * width, row = unit % row_blocks * rows;
     if (row < M) kernel.run(args, stored, row, std::min(M, row + rows), first, std::min(panels, first + width));
   });
@@ -126,11 +139,9 @@ void store_kv(Tensor k, Tensor v, Tensor k_pages, Tensor v_pages, Tensor slots) 
   const int64_t* slot = data<int64_t>(slots, ScalarType::Long, T, "slots");
   for (int64_t t = 0; t < T; t++)
     STD_TORCH_CHECK(slot[t] >= 0 && slot[t] < num_slots, "slot ", slot[t], " is outside of the cache");
-  torch::stable::parallel_for(0, T * pages.H, 128, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; i++) {
-      const int64_t t = i / pages.H, h = i % pages.H;
+  for_each_unit(T, 16 * T * pages.H * pages.D, [&](int64_t t) {  // what it costs is to wait for the memory
+    for (int64_t h = 0; h < pages.H; h++)
       put(pages, keys + t * k.stride(0) + h * k.stride(1), values + t * v.stride(0) + h * v.stride(1), h, slot[t]);
-    }
   });
 }
 
@@ -151,7 +162,7 @@ Tensor paged_attention(Tensor q, Tensor k_pages, Tensor v_pages, Tensor block_ta
     int64_t seq, first, count;
   };
   std::vector<Group> groups;
-  int64_t longest = 0;
+  int64_t longest = 0, seen = 0;
   for (int64_t s = 0; s < S; s++) {
     const int64_t blocks = (lens[s] + pages.B - 1) / pages.B;
     STD_TORCH_CHECK(starts[s] <= starts[s + 1] && starts[s + 1] - starts[s] <= lens[s] && blocks <= max_blocks,
@@ -163,13 +174,14 @@ Tensor paged_attention(Tensor q, Tensor k_pages, Tensor v_pages, Tensor block_ta
     for (int64_t t = starts[s]; t < starts[s + 1]; t += max_queries)
       groups.push_back({s, t, std::min<int64_t>(max_queries, starts[s + 1] - t)});
     longest = std::max<int64_t>(longest, lens[s]);
+    seen += lens[s] * (starts[s + 1] - starts[s]);
   }
 
   Tensor out = torch::stable::new_empty(q, {T, pages.H, pages.D});
   float* y = static_cast<float*>(out.mutable_data_ptr());
   const int64_t q_stride = q.stride(0), head_stride = q.stride(1);
   const size_t num_scores = max_queries * score_stride(pages, longest);
-  for_each_unit(groups.size() * pages.H, [&](int64_t unit) {
+  for_each_unit(groups.size() * pages.H, 2 * seen * pages.H * pages.D, [&](int64_t unit) {
     static thread_local std::vector<float> scores;
     if (scores.size() < num_scores) scores.resize(num_scores);
     const Group& g = groups[unit / pages.H];
@@ -187,6 +199,7 @@ Tensor paged_attention(Tensor q, Tensor k_pages, Tensor v_pages, Tensor block_ta
 STABLE_TORCH_LIBRARY(openaisle, m) {
   m.def("is_supported() -> bool");
   m.def("panel_size() -> int");
+  m.def("set_num_threads(int n) -> ()");
   m.def("linear(Tensor x, Tensor w, int N, Tensor? bias, Tensor? residual, bool relu) -> Tensor");
   m.def("store_kv(Tensor k, Tensor v, Tensor(a!) k_pages, Tensor(b!) v_pages, Tensor slots) -> ()");
   m.def(
@@ -197,6 +210,7 @@ STABLE_TORCH_LIBRARY(openaisle, m) {
 STABLE_TORCH_LIBRARY_IMPL(openaisle, CompositeExplicitAutograd, m) {
   m.impl("is_supported", TORCH_BOX(&openaisle::is_supported));
   m.impl("panel_size", TORCH_BOX(&openaisle::panel_size));
+  m.impl("set_num_threads", TORCH_BOX(&openaisle::set_num_threads));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(openaisle, CPU, m) {
