@@ -21,11 +21,6 @@ from .settings import EngineSettings
 
 ENGINE = "openaisle_opt.engine_process:main"
 
-SPIN_COUNT = "2000"
-"""For how many turns an OpenMP thread spins at a barrier before it sleeps (`GOMP_SPINCOUNT`). By its
-default a thread spins for so long that on a busy core it uses up its time slice and is put last: then
-every barrier waits for a whole slice, and a step takes tens of milliseconds in place of one."""
-
 
 class EngineProcess:
     """The engine's process and the private folder with its socket."""
@@ -35,11 +30,7 @@ class EngineProcess:
         self._folder = tempfile.mkdtemp(prefix="openaisle-")
         self.socket_path = str(Path(self._folder) / "engine.sock")
         command = [sys.executable, "-m", "openaisle_opt.launcher", target, self.socket_path]
-        environment = {
-            "GOMP_SPINCOUNT": SPIN_COUNT,
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        }
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         try:
             self._process = subprocess.Popen(
                 [*command, msgspec.json.encode(settings).decode()],
