@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import http.server
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import huggingface_hub
 import pytest
+from huggingface_hub import constants
 from openaisle_opt.checkpoint import check_folder, resolve
 from openaisle_opt.errors import CheckpointError, SettingsError
 from openaisle_opt.settings import BUNDLED_MODEL_NAME, parse_settings
 from opt.server.checkpoints import write_checkpoint
+from opt.server.hub import Hub
 
 
 def test_a_folder_with_an_opt_is_taken(tmp_path: Path) -> None:
@@ -73,78 +72,6 @@ def test_a_folder_without_an_opt_is_told_in_a_sentence(tmp_path: Path, name: str
 def test_what_is_no_model_is_told_in_a_sentence(model: str, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         resolve(model, None, None)
-
-
-class Hub(http.server.ThreadingHTTPServer):
-    """A Hub with one repository, in as much of its API as a download needs."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), _HubHandler)
-        self.files = files
-        self.sha = "a" * 40
-        self.status = 200
-        self.headers: dict[str, str] = {}
-        self.asked: list[tuple[str, str | None]] = []
-        """Paths and the authorization that came with them."""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _HubHandler(http.server.BaseHTTPRequestHandler):
-    server: Hub
-
-    def do_GET(self) -> None:
-        hub = self.server
-        path = self.path.partition("?")[0]
-        if "lab/opt" in path:
-            hub.asked.append((path, self.headers.get("authorization")))
-        if hub.status != 200:
-            self._send(hub.status, b"", hub.headers)
-        elif path.startswith("/api/models/lab/opt/revision/") or path == "/api/models/lab/opt":
-            siblings = [{"rfilename": name, "size": len(data)} for name, data in hub.files.items()]
-            info = {"id": "lab/opt", "sha": hub.sha, "siblings": siblings}
-            self._send(200, json.dumps(info).encode(), {})
-        elif path.startswith("/api/models/lab/opt/tree/"):
-            tree = [
-                {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
-                for name, data in hub.files.items()
-            ]
-            self._send(200, json.dumps(tree).encode(), {})
-        elif (name := path.rpartition("/")[2]) in hub.files and "/resolve/" in path:
-            data = hub.files[name]
-            etag = f'"{hashlib.sha1(data).hexdigest()}"'
-            self._send(200, data, {"ETag": etag, "X-Repo-Commit": hub.sha})
-        else:
-            self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
-
-    do_HEAD = do_GET
-
-    def _send(self, status: int, data: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    folder = write_checkpoint(tmp_path / "source")
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    files |= {"pytorch_model.bin": b"x" * 1000, "flax_model.msgpack": b"y", "README.md": b"z"}
-    files["model.safetensors"] = b"w" * 5000
-    with Hub(files) as hub:
-        thread = threading.Thread(target=hub.serve_forever, daemon=True)
-        thread.start()
-        yield hub
-        hub.shutdown()
-        thread.join()
 
 
 _PROGRAM = """
@@ -213,13 +140,20 @@ def test_a_revision_is_asked_for(hub: Hub, tmp_path: Path) -> None:
     ],
 )
 def test_what_the_hub_refuses_is_told_in_a_sentence(
-    hub: Hub, tmp_path: Path, status: int, headers: dict[str, str], sentence: str
+    hub: Hub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    headers: dict[str, str],
+    sentence: str,
 ) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong" if "HF_TOKEN" in sentence else "")
     hub.status, hub.headers = status, headers
-    token = {"HF_TOKEN": "hf_wrong"} if "HF_TOKEN" in sentence else {}
-    error = _fetch(hub.url, tmp_path / "cache", **token).splitlines()[-1]
-    assert error.startswith("ERROR")
-    assert sentence in error
+    with pytest.raises(CheckpointError) as raised:
+        resolve("lab/opt", None, str(tmp_path / "cache"))
+    assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_hub_that_is_away_is_named(tmp_path: Path, free_port: Callable[[], int]) -> None:
@@ -234,8 +168,6 @@ def test_offline_the_model_has_to_be_there_already(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import huggingface_hub
-
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

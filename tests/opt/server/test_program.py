@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from opt.server.checkpoints import write_checkpoint
+from opt.server.hub import Hub
 
 _START = (
     "import sys; from openaisle_opt.__main__ import main;"
@@ -68,8 +70,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     programs: list[Program] = []
     folder = write_checkpoint(tmp_path / "model")
 
-    def begin(*arguments: str, model: str = str(folder), behaviour: str = "") -> Program:
-        environment = {"FAKE_ENGINE": behaviour, "FAKE_ENGINE_RELEASE": str(tmp_path / "release")}
+    def begin(*arguments: str, model: str = str(folder), behaviour: str = "", **environment: str) -> Program:
+        environment |= {"FAKE_ENGINE": behaviour, "FAKE_ENGINE_RELEASE": str(tmp_path / "release")}
         fixed = ["--model", model, "--served-model-name", "lab/opt", "--host", "127.0.0.1"]
         if "--port" not in arguments:
             fixed += ["--port", "0"]
@@ -96,7 +98,9 @@ class Answer(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        self.response = self._program.client.post("/v1/completions", json=self._body)
+        # A test in which the connection breaks does not ask for the answer.
+        with contextlib.suppress(httpx.HTTPError):
+            self.response = self._program.client.post("/v1/completions", json=self._body)
 
     def get(self) -> httpx.Response:
         self.join(20)
@@ -117,6 +121,38 @@ def test_it_serves_and_ends_cleanly(start: Start) -> None:
     assert "loading the weights" in said
     assert program.process.stdout is not None
     assert json.loads(program.process.stdout.read())["status"] == 200
+
+
+def test_a_model_from_the_hub_is_fetched_while_probes_are_answered(
+    start: Start, hub: Hub, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    hub.gate.clear()
+    port = free_port()
+    program = start(
+        "--port", str(port), "--download-dir", str(tmp_path / "cache"), model="lab/opt", HF_ENDPOINT=hub.url
+    )
+    program.wait_for("looking for lab/opt on the Hub")
+    program.client.base_url = httpx.URL(f"http://127.0.0.1:{port}")
+    ready = program.client.get("/health/ready")
+    assert ready.status_code == 503
+    assert ready.json()["phase"] == "looking for lab/opt on the Hub"
+    assert program.client.get("/health/live").status_code == 200
+    refused = program.client.post("/v1/completions", json=BODY)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    hub.gate.set()
+    program.wait_until_ready()
+    assert program.client.post("/v1/completions", json=BODY).status_code == 200
+    program.process.send_signal(signal.SIGTERM)
+    assert program.end()[0] == 0
+
+
+def test_a_model_that_the_hub_has_not_is_one_sentence(start: Start, hub: Hub, tmp_path: Path) -> None:
+    hub.status = 404
+    hub.headers = {"X-Error-Code": "RepoNotFound"}
+    code, said = start("--download-dir", str(tmp_path), model="lab/opt", HF_ENDPOINT=hub.url).end()
+    assert code == 1
+    assert said.splitlines()[-1].startswith("serve-opt: The Hub has no model lab/opt")
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
