@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from .protocol import Cancel, Failure, Prompt, Stats, Step, Submit, Token
 from .runner import Choice, Runner
-from .scheduler import Batch, Chunk, RequestNeverFits, Scheduler
+from .scheduler import Batch, Chunk, NeverRuns, Scheduler
 from .sequence import Request, Sequence
 
 _log = logging.getLogger(__name__)
@@ -20,9 +20,12 @@ _log = logging.getLogger(__name__)
 class Engine:
     """Requests in, events out."""
 
-    def __init__(self, scheduler: Scheduler, runner: Runner, eos_token_ids: Collection[int]):
+    def __init__(
+        self, scheduler: Scheduler, runner: Runner, *, vocab_size: int, eos_token_ids: Collection[int]
+    ):
         self._scheduler = scheduler
         self._runner = runner
+        self._vocab_size = vocab_size
         self._eos_token_ids = frozenset(eos_token_ids)
         self._requests: dict[str, Request] = {}
         self._num_requests = 0
@@ -42,11 +45,24 @@ class Engine:
         request = Request(message, self._num_requests)
         self._num_requests += 1
         try:
+            self._check_token_ids(message)
             self._scheduler.add(request)
-        except RequestNeverFits as error:
+        except NeverRuns as error:
             self._events.failures.append(Failure(message.request_id, str(error)))
             return
         self._requests[message.request_id] = request
+
+    def _check_token_ids(self, message: Submit) -> None:
+        """A token that is not in the vocabulary would fail the whole batch.
+
+        Raises:
+            NeverRuns: the prompt or the bias names one.
+        """
+        for token_id in (*message.prompt_token_ids, *message.sampling.logit_bias):
+            if not 0 <= token_id < self._vocab_size:
+                raise NeverRuns(
+                    f"Token {token_id} is not in the model's vocabulary of {self._vocab_size} tokens."
+                )
 
     def cancel(self, message: Cancel) -> None:
         """Drop one sample or all of a request; its blocks are free at once."""

@@ -51,7 +51,14 @@ def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> 
     num_elements = 1
     for size in shape:
         num_elements *= size
-    memory = mmap.mmap(-1, num_elements * dtype_size(dtype), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    num_bytes = num_elements * dtype_size(dtype)
+    try:
+        memory = mmap.mmap(-1, num_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise SettingsError(
+            f"The KV cache cannot get {num_bytes / GIB:.2f} GiB for a layer ({error.strerror}); "
+            "give it less with --kv-cache-gib."
+        ) from None
     return torch.frombuffer(memory, dtype=dtype).view(shape)
 
 

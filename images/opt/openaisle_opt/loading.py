@@ -11,7 +11,7 @@ from . import kernels, machine
 from .blocks import BlockPool
 from .engine import Engine
 from .errors import SettingsError
-from .kv_cache import KVCache, choose_num_blocks
+from .kv_cache import GIB, KVCache, choose_num_blocks, dtype_size
 from .model import OptConfig, Placement
 from .protocol import Ready
 from .runner import Runner
@@ -39,6 +39,7 @@ def load_engine(
     bos_token_id, eos_token_ids = read_special_tokens(model_dir)
     max_model_len = _max_model_len(settings, config)
     place = choose_placement(settings, model_dir)
+    _check_memory(config, place)
     model = load_model(
         model_dir, config, place, lambda fraction: progress("loading the weights", round(fraction, 3))
     )
@@ -74,7 +75,26 @@ def load_engine(
         block_size=settings.block_size,
         max_num_seqs=settings.max_num_seqs,
     )
-    return Engine(scheduler, Runner(model, cache), eos_token_ids), ready
+    engine = Engine(
+        scheduler, Runner(model, cache), vocab_size=config.vocab_size, eos_token_ids=eos_token_ids
+    )
+    return engine, ready
+
+
+def _check_memory(config: OptConfig, place: Placement) -> None:
+    """Refuse a model that cannot fit, before the system ends this process without a word.
+
+    Raises:
+        SettingsError: there is not enough memory for the weights.
+    """
+    needed = config.num_parameters * dtype_size(place.dtype)
+    available = _available_bytes(place.device)
+    if needed > available:
+        raise SettingsError(
+            f"The model's weights take {needed / GIB:.1f} GiB in {str(place.dtype).removeprefix('torch.')}, "
+            f"but {available / GIB:.1f} GiB of memory are free; give it more memory, or choose a smaller "
+            "model or --dtype."
+        )
 
 
 def _max_model_len(settings: EngineSettings, config: OptConfig) -> int:

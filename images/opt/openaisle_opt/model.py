@@ -44,6 +44,14 @@ class OptConfig:
     def head_size(self) -> int:
         return self.hidden_size // self.num_attention_heads
 
+    @property
+    def num_parameters(self) -> int:
+        """About: without biases and norms."""
+        layer = 4 * self.hidden_size**2 + 2 * self.hidden_size * self.ffn_dim
+        embeddings = self.vocab_size * self.word_embed_proj_dim * (1 if self.tie_word_embeddings else 2)
+        positions = self.max_position_embeddings * self.hidden_size
+        return self.num_hidden_layers * layer + embeddings + positions
+
 
 @dataclass(frozen=True)
 class Placement:

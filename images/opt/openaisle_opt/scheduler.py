@@ -17,8 +17,8 @@ from .sequence import Request, Sequence
 _ORDER = attrgetter("order")
 
 
-class RequestNeverFits(ValueError):
-    """No state of the cache has room for the request; the text says why."""
+class NeverRuns(ValueError):
+    """The request can never run, whatever else does; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +74,20 @@ class Scheduler:
         """Queue a request.
 
         Raises:
-            RequestNeverFits: it is empty, longer than the context, or larger than the whole cache.
+            NeverRuns: it is empty, longer than the context, or larger than the whole cache.
         """
         num_prompt_tokens = len(request.prompt_token_ids)
         num_tokens = num_prompt_tokens + request.sampling.max_tokens
         if num_prompt_tokens == 0:
-            raise RequestNeverFits("The prompt holds no token.")
+            raise NeverRuns("The prompt holds no token.")
         if num_tokens > self.max_model_len:
-            raise RequestNeverFits(
+            raise NeverRuns(
                 f"Prompt and completion take {num_tokens} tokens, but the model's context holds "
                 f"{self.max_model_len}; ask for fewer."
             )
         num_blocks = self.pool.num_blocks_for(num_tokens)
         if num_blocks > self.pool.num_blocks:
-            raise RequestNeverFits(
+            raise NeverRuns(
                 f"Prompt and completion take {num_blocks} blocks of the KV cache, which has only "
                 f"{self.pool.num_blocks}; ask for fewer tokens or start with a larger --kv-cache-gib."
             )

@@ -58,6 +58,24 @@ def test_preempted_sequences_end_with_the_same_tokens(peer, start_engine, prompt
     assert roomy.engine.stats().num_preemptions == 0
 
 
+def test_a_preempted_prompt_still_gets_each_log_probability_once(peer, start_engine, prompts):
+    block_bytes = 2 * 3 * 64 * 4 * 16
+    tight = start_engine(peer.path, kv_cache_gib=9.5 * block_bytes / 1024**3, max_num_batched_tokens=4)
+    for index in range(2):
+        tight.submit(f"old-{index}", prompts[3], max_tokens=60)
+    tight.step()
+    tight.submit("scored", prompts[9], prompt_logprobs=0, max_tokens=60)
+    while tight.engine.stats().num_preemptions == 0:
+        tight.step()
+    assert tight.results["scored"].prompt is None, "it gave way in the middle of its prompt"
+    tight.finish()
+    entries = tight.results["scored"].prompt.logprobs
+    expected = torch.log_softmax(peer.logits(prompts[9]), dim=-1)
+    assert [entry.logprob for entry in entries[1:]] == pytest.approx(
+        expected[torch.arange(len(prompts[9]) - 1), prompts[9][1:]].tolist(), abs=1e-4
+    )
+
+
 def test_samples_are_computed_from_one_prompt(served, peer, prompts):
     before = served.engine.stats().prompt_tokens
     result = served.run(prompts[8], num_samples=5, temperature=1.0, seed=1, max_tokens=10)
@@ -198,11 +216,15 @@ def test_unknown_and_ended_requests_can_be_cancelled(served, prompts):
     assert not served.engine.has_work
 
 
-def test_a_request_that_can_never_fit_fails_and_the_others_do_not(served, prompts):
+def test_a_request_that_can_never_run_fails_and_the_others_do_not(served, prompts):
     served.submit("fits", prompts[0], max_tokens=2)
     served.submit("too-long", [5] * 100, max_tokens=100)
     served.submit("empty", [], max_tokens=2)
+    served.submit("unknown", [5, 211], max_tokens=2)
+    served.submit("unknown-bias", [5], max_tokens=2, logit_bias={-1: 1.0})
     served.finish()
+    assert "Token 211 is not in" in served.results["unknown"].failure.message
+    assert "Token -1 is not in" in served.results["unknown-bias"].failure.message
     assert "context holds 128" in served.results["too-long"].failure.message
     assert "no token" in served.results["empty"].failure.message
     assert len(served.results["fits"].token_ids()) == 2

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pytest
 from openaisle_opt.blocks import BlockPool
 from openaisle_opt.protocol import Sampling, Submit
-from openaisle_opt.scheduler import Batch, RequestNeverFits, Scheduler
+from openaisle_opt.scheduler import Batch, NeverRuns, Scheduler
 from openaisle_opt.sequence import Request, Sequence
 
 BLOCK_SIZE = 4
@@ -287,7 +287,7 @@ def test_a_cancelled_request_frees_its_blocks_at_once():
 )
 def test_only_what_can_never_fit_is_refused(prompt, max_tokens, sentence):
     script = Script(num_blocks=10)
-    with pytest.raises(RequestNeverFits, match=sentence):
+    with pytest.raises(NeverRuns, match=sentence):
         script.submit(prompt, max_tokens=max_tokens)
     assert not script.scheduler.has_work
 

@@ -195,6 +195,12 @@ def test_settings_that_do_not_go_with_the_model_are_named(settings, sentence, pe
         start_engine(peer.path, **settings)
 
 
+def test_a_model_that_cannot_fit_is_refused_before_it_is_read(folder, start_engine):
+    change_config(folder, num_hidden_layers=10**9)
+    with pytest.raises(SettingsError, match=r"take [\d.]+ GiB in float32, but [\d.]+ GiB of memory are free"):
+        start_engine(folder)
+
+
 def test_the_cache_is_no_larger_than_its_sequences_can_use(peer, start_engine):
     ready = start_engine(peer.path, kv_cache_gib=None, max_num_seqs=3, max_model_len=40).ready
     assert ready.num_blocks == 3 * 3
