@@ -19,6 +19,9 @@ from .scheduler import Scheduler
 from .settings import EngineSettings
 from .weights import load_model, read_config, read_special_tokens, stored_dtype
 
+_SMALL_HIDDEN_SIZE = 512
+"""Up to here threads of torch wait for each other longer than they compute."""
+
 
 def load_engine(
     settings: EngineSettings, progress: Callable[[str, float | None], None]
@@ -31,8 +34,6 @@ def load_engine(
         CheckpointError: the folder holds no OPT that can be read.
         SettingsError: a setting does not go with this model or this machine.
     """
-    num_threads = settings.num_threads or machine.usable_cores()
-    torch.set_num_threads(num_threads)
     torch.set_grad_enabled(False)
     model_dir = Path(settings.model_dir)
     config = read_config(model_dir)
@@ -40,12 +41,16 @@ def load_engine(
     max_model_len = _max_model_len(settings, config)
     place = choose_placement(settings, model_dir)
     _check_memory(config, place)
+    num_threads = settings.num_threads or machine.usable_cores()
+    torch.set_num_threads(num_threads)
     model = load_model(
         model_dir, config, place, lambda fraction: progress("loading the weights", round(fraction, 3))
     )
     if place.device.type == "cpu" and kernels.available():
         kernels.set_num_threads(num_threads)
         torch.set_num_threads(1)  # what is left for torch is small, and its idle threads would spin
+    elif settings.num_threads is None and config.hidden_size <= _SMALL_HIDDEN_SIZE:
+        torch.set_num_threads(1)
     progress("making room for the KV cache", None)
     num_blocks = choose_num_blocks(
         config,
