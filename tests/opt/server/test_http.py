@@ -23,7 +23,8 @@ async def test_the_model_is_listed_and_found_in_both_spellings(served: Served) -
         "owned_by": "openaisle",
         "max_model_len": 64,
     }
-    assert (await served.client.get("/v1/models")).json() == {"object": "list", "data": [model]}
+    for path in ("/v1/models", "/v1/models/"):
+        assert (await served.client.get(path)).json() == {"object": "list", "data": [model]}
     for spelling in (MODEL, MODEL.replace("/", "%2F"), MODEL.replace("/", "%2f")):
         assert (await served.client.get(f"/v1/models/{spelling}")).json() == model
     missing = await served.client.get("/v1/models/other%2Fmodel")
@@ -65,13 +66,14 @@ async def test_methods_that_a_route_does_not_know_are_named(served: Served, path
 @pytest.mark.parametrize(
     ("path", "hint"),
     [
-        ("/completions", "Completions are at /v1/completions"),
-        ("/v1/v1/completions", "Completions are at /v1/completions"),
-        ("/v1/chat/completions", "does not chat; use /v1/completions"),
-        ("/models", "at /v1/models"),
-        ("/", "below /v1"),
-        ("/v1", "below /v1"),
-        ("/nothing/here", "/v1/completions and /v1/models"),
+        ("/completions", "The path lacks /v1: ask for /v1/completions"),
+        ("/v1/v1/completions", "/v1 is there twice"),
+        ("/v1/chat/completions", "do not chat. Send a `prompt` to /v1/completions."),
+        ("/models", "ask for /v1/models"),
+        ("/v1/completions/more", "the client adds /completions itself"),
+        ("/", "The routes are POST /v1/completions"),
+        ("/v1", "The routes are POST /v1/completions"),
+        ("/nothing/here", "GET /v1/models"),
         ("/%ff%00", "/v1/completions"),
     ],
 )

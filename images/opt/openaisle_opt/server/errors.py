@@ -18,12 +18,11 @@ from ..errors import (
     RequestTimedOut,
     UnknownRoute,
 )
+from .hints import no_such_route
 from .request_id import record_of
 from .schema import encode_json
 
 logger = logging.getLogger(__name__)
-
-_COMPLETIONS_PATHS = ("/completions", "/v1/v1/completions", "/v1/completion", "/v1/complete")
 
 
 def setup_errors(app: Sanic) -> None:
@@ -46,7 +45,7 @@ def _translate(request: Request, exception: Exception) -> ApiError:
     if isinstance(exception, exceptions.MethodNotAllowed):
         return MethodNotAllowed(request.method, request.path, ", ".join(_allowed_methods(request)))
     if isinstance(exception, exceptions.NotFound):
-        return UnknownRoute(_where_to_go(request.method, request.path))
+        return UnknownRoute(no_such_route(request.method, request.path))
     if isinstance(exception, exceptions.PayloadTooLarge):
         # Bodies have a limit of their own (body.py), so Sanic's is about the headers.
         if request.method == "NONE":
@@ -70,17 +69,3 @@ def _allowed_methods(request: Request) -> list[str]:
             request.app.router.get(request.path, method, None)
             allowed.append(method)
     return allowed
-
-
-def _where_to_go(method: str, path: str) -> str:
-    wrong = f"Invalid URL ({method} {path[:200]})."
-    trimmed = path.rstrip("/")
-    if trimmed.endswith("/chat/completions"):
-        return f"{wrong} OPT is a base model that continues text and does not chat; use /v1/completions."
-    if trimmed in _COMPLETIONS_PATHS:
-        return f"{wrong} Completions are at /v1/completions."
-    if trimmed in ("/models", "/v1/v1/models", "/v1/model"):
-        return f"{wrong} The list of models is at /v1/models."
-    if trimmed in ("", "/v1"):
-        return f"{wrong} The API is below /v1: see /v1/models and /v1/completions."
-    return f"{wrong} This server has /v1/completions and /v1/models."

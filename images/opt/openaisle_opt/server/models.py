@@ -31,6 +31,8 @@ def setup_models(app: Sanic) -> None:
     async def retrieve_model(request: Request, model: str) -> HTTPResponse:
         # Clients send the slash of an id as it is, or as %2F.
         name = unquote(model)
+        if not name:
+            return await list_models(request)
         if name != app.ctx.settings.served_model_name:
             raise ModelNotFound(name)
         return _json(served())
