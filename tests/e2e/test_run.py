@@ -89,6 +89,15 @@ def processes_of(run: Run) -> list[str]:
     return found
 
 
+def child_of(run: Run, program: str) -> int:
+    """The process id of the child whose command line names the program."""
+    pid = run.process.pid
+    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if program in pathlib.Path(f"/proc/{child}/cmdline").read_text():
+            return int(child)
+    raise AssertionError(f"{program} is not a child of hack/run")
+
+
 @pytest.mark.parametrize("arguments", [[], ["--no-nginx"]], ids=["nginx", "no nginx"])
 def test_the_printed_line_works_and_the_page_is_there(run, free_port, arguments):
     started = run("--port", str(free_port()), *arguments)
@@ -149,14 +158,7 @@ def test_a_folder_without_a_model_is_named(run, free_port, tmp_path):
 def test_a_part_that_dies_ends_the_rest_and_is_named(run, free_port):
     started = run("--port", str(free_port()))
     started.wait_for(r"^(curl .*)$")
-    children = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(started.process.pid)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    pid = next(int(line.split()[0]) for line in children.splitlines() if "serve-adapter" in line)
-    os.kill(pid, signal.SIGKILL)
+    os.kill(child_of(started, "serve-adapter.py"), signal.SIGKILL)
     assert started.process.wait(timeout=60) == 1
     assert "hack/run: adapter has ended (signal SIGKILL)" in started.output
     assert processes_of(started) == []
