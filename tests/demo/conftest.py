@@ -123,13 +123,15 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: pathlib.Path) -> 
     raise AssertionError(f"{url} did not answer: {log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """Ended with each module: while it runs, this thread has a running event loop, in which the
+    asynchronous tests of other folders could not start theirs."""
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
     browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
