@@ -445,7 +445,7 @@ def test_a_stream_that_is_cut_keeps_its_text_and_says_so(page: Page, adapter: An
     write(page, "Once")
     page.click("#generate")
     # A browser may lose what it has not yet read when the connection breaks.
-    expect(page.locator("#text")).to_have_value("Once she")
+    expect(page.locator("#backdrop")).to_have_text("Once she")
     gate.set()
     expect(page.get_by_role("alert")).to_contain_text("The answer broke off")
     assert text_of(page) == "Once she"
