@@ -42,7 +42,7 @@ def write_json(path: str, results: list[dict[str, Any]], **settings: Any) -> Non
     """Everything that was measured, with the machine it was measured on."""
     plain = [{k: asdict(v) if isinstance(v, Figure) else v for k, v in result.items()} for result in results]
     document = {"machine": describe_machine(), "settings": settings, "results": plain}
-    Path(path).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    Path(path).write_text(json.dumps(document, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def describe_machine() -> str:

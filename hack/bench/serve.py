@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -28,7 +29,7 @@ async def measure(args: argparse.Namespace, model_dir: Path) -> list[dict[str, o
     generator = torch.Generator().manual_seed(0)
     rates: dict[str, list[float]] = {"engine": [], "whole": [], "streamed": []}
 
-    async with openaisle(model_dir, args.dtype, args.threads) as url:
+    async with openaisle(model_dir, args.dtype, args.threads) as server:
 
         async def run(name: str, max_tokens: int) -> float:
             shape = (args.clients, args.prompt_tokens)
@@ -37,7 +38,7 @@ async def measure(args: argparse.Namespace, model_dir: Path) -> list[dict[str, o
                 begin = time.perf_counter()
                 run_engine(engine, prompts, max_tokens)
                 return args.clients * max_tokens / (time.perf_counter() - begin)
-            return await run_clients(url, MODEL_NAME, prompts, max_tokens, stream=name == "streamed")
+            return await run_clients(server.url, MODEL_NAME, prompts, max_tokens, stream=name == "streamed")
 
         names = list(rates)
         for name in names:  # the first run of each finds cold caches
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     args = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end too
     with tempfile.TemporaryDirectory() as folder:
         model_dir = Path(args.model) if args.model else make_checkpoint(args.shape, Path(folder))
         results = asyncio.run(measure(args, model_dir))

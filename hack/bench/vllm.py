@@ -1,8 +1,8 @@
 """Measures serve-opt.py beside vLLM's server, each with the same clients, in one run.
 
-Both servers run at the same time and answer in turns, in several rounds, with the same checkpoint,
-dtype and threads, without prefix caching; tokens a second count from the first request to the last
-answer. vLLM comes from a virtual environment of its own (--venv) that has its CPU build. The
+Both servers are up and answer in turns, in several rounds, while the other is stopped; with the same
+checkpoint, dtype and threads, without prefix caching. Tokens a second count from the first request to
+the last answer. vLLM comes from a virtual environment of its own (--venv) that has its CPU build. The
 checkpoint is made here, with random weights, unless --model names one.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import torch
 from checkpoint import SHAPES, make_checkpoint
 from figures import Figure, describe_machine, print_table, write_json
 from load import run_clients
-from servers import MODEL_NAME, openaisle, vllm
+from servers import MODEL_NAME, Server, openaisle, vllm
 
 
 async def measure(args: argparse.Namespace, model_dir: Path) -> list[dict[str, object]]:
@@ -25,27 +26,32 @@ async def measure(args: argparse.Namespace, model_dir: Path) -> list[dict[str, o
     generator = torch.Generator().manual_seed(0)
     results: list[dict[str, object]] = []
     async with (
-        vllm(args.venv, model_dir, args.dtype, args.threads) as their_url,
-        openaisle(model_dir, args.dtype, args.threads) as our_url,
+        vllm(args.venv, model_dir, args.dtype, args.threads) as theirs,
+        openaisle(model_dir, args.dtype, args.threads) as ours,
     ):
+        ours.pause()
+        theirs.pause()
 
-        async def run(url: str, clients: int, max_tokens: int) -> float:
+        async def run(server: Server, clients: int, max_tokens: int) -> float:
             prompts = torch.randint(300, 50000, (clients, args.prompt_tokens), generator=generator).tolist()
-            return await run_clients(url, MODEL_NAME, prompts, max_tokens, stream=args.stream)
+            server.go_on()
+            rate = await run_clients(server.url, MODEL_NAME, prompts, max_tokens, stream=args.stream)
+            server.pause()
+            return rate
 
         for clients in args.clients:
-            rates: dict[str, list[float]] = {our_url: [], their_url: []}
+            rates: dict[Server, list[float]] = {ours: [], theirs: []}
             for number in range(-1, args.rounds):
-                for url in rates if number % 2 == 0 else reversed(rates):
-                    rate = await run(url, clients, args.max_tokens if number >= 0 else 4)
+                for server in rates if number % 2 == 0 else reversed(rates):
+                    rate = await run(server, clients, args.max_tokens if number >= 0 else 4)
                     if number >= 0:  # the first run of each finds cold caches
-                        rates[url].append(rate)
-            ratios = [ours / theirs for ours, theirs in zip(rates[our_url], rates[their_url], strict=True)]
+                        rates[server].append(rate)
+            ratios = [mine / other for mine, other in zip(rates[ours], rates[theirs], strict=True)]
             results.append(
                 {
                     "clients": clients,
-                    "ours": Figure.of(rates[our_url]),
-                    "vllm": Figure.of(rates[their_url]),
+                    "ours": Figure.of(rates[ours]),
+                    "vllm": Figure.of(rates[theirs]),
                     "ratio": Figure.of(ratios),
                 }
             )
@@ -74,6 +80,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     args = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end too
     with tempfile.TemporaryDirectory() as folder:
         model_dir = Path(args.model) if args.model else make_checkpoint(args.shape, Path(folder))
         results = asyncio.run(measure(args, model_dir))
