@@ -15,7 +15,7 @@ _SPACES = re.compile(r" {2,}")
 
 
 def fill(template: str, rng: random.Random, draw: Draws, slots: Mapping[str, object]) -> str:
-    """Choose and draw: `[a|b|]` is a choice, which may nest; `<food>` a word of that list; `{h.he}` a slot's."""
+    """Choose and draw: `[a|b|]` is a choice, which may nest; `<food>` a word of a list; `{h.he}` a slot's."""
     text = template
     while "[" in text:
         text = _CHOICE.sub(lambda match: rng.choice(match[1].split("|")), text)

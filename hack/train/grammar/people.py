@@ -46,7 +46,9 @@ class Cast:
         self._draw = draw
 
     def make(self, kind: str, gender: str | None = None) -> Person:
-        """A person of a kind: child, named (child), grown, animal, royal, anyone or human; `gender` is "he", "she" or either."""
+        """A person of a kind: child, named (child), grown, animal, royal, anyone or human.
+
+        `gender` is "he", "she", or None for either."""
         if kind == "anyone":
             kind = self._rng.choices(("child", "grown", "animal", "royal"), (4, 3, 4, 1))[0]
         if kind == "human":

@@ -1,9 +1,10 @@
 """Narrative structures: files of beats, and their telling.
 
-A file begins with slots (`h = anyone`, `f = other than h`, `c = like a`, `thing = <thing>`) and goes on with beats.
-Empty lines part the beats; each line of a beat is one wording, of which one is told. A line `@mood` stands for all
-wordings of that section in phrases.txt. Before a beat, `50%` tells it only so often, `2-3 times` repeats it with new
-wordings, and `---` may begin a paragraph. `weight = 3` says how often the structure is chosen, beside the others.
+A file begins with slots (`h = anyone`, `f = other than h`, `c = like a`, `thing = <thing>`) and goes on
+with beats. Empty lines part the beats; each line of a beat is one wording, of which one is told. A line
+`@mood` stands for all wordings of that section in phrases.txt. Before a beat, `50%` tells it only so
+often, `2-3 times` repeats it with new wordings, and `---` may begin a paragraph. `weight = 3` says how
+often the structure is chosen, beside the others.
 """
 
 import random
