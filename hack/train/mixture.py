@@ -10,7 +10,7 @@ from grammar.questions import pairs, questions
 from grammar.story import Story, load
 from tokenizers import Tokenizer
 
-SHARES = {"tale": 62, "talk": 28, "questions": 4, "pairs": 2, "book": 2}  # of the documents, in percent
+SHARES = {"tale": 64, "talk": 28, "questions": 4, "pairs": 2, "book": 2}  # of the documents, in percent
 LATE_START_SHARE = 0.12  # stories that begin with a later sentence, since people's prompts do too
 _GRAMMAR = Path(__file__).with_name("grammar")
 _SENTENCE_END = re.compile(r'[.!?]"? (?=[A-Z"])')

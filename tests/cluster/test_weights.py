@@ -78,6 +78,13 @@ def gateway(new_namespace):
             "ingress": {"enabled": False},
             "demo": {"enabled": False},
             "networkPolicy": {"hubPorts": [8000]},
+            # Three models at once fit beside the other tests' releases on two small nodes.
+            "modelDefaults": {
+                "resources": {
+                    "requests": {"cpu": "250m", "memory": "1Gi"},
+                    "limits": {"cpu": "2", "memory": "2Gi"},
+                }
+            },
             "models": [
                 {
                     "name": "claim",
