@@ -1,12 +1,64 @@
 {{- /*
-Parts of a model's pod:
+A model's pod and its parts:
 
+  openaisle.modelPod          the pod template, of a StatefulSet or a Deployment: dict "context" $ "model" .
   openaisle.modelPlacement    node affinity, tolerations, runtime class, spread
   openaisle.optContainer      command line, environment and probes of OpenAISLE's own engine
   openaisle.threads           how many threads compute
   openaisle.vllmContainer     the same of vLLM
   openaisle.weightsVolume     where the weights come from
 */ -}}
+
+{{- define "openaisle.modelPod" -}}
+{{- $root := .context }}
+{{- $labels := dict "context" $root "component" "opt" }}
+{{- with .model }}
+metadata:
+  labels:
+    {{- include "openaisle.podLabels" $labels | nindent 4 }}
+    openaisle.io/model-name: {{ .name }}
+    openaisle.io/gpu-family: {{ first .families }}
+  annotations:
+    openaisle.io/model: {{ .servedName | quote }}
+    {{- with .podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  securityContext: {{- include "openaisle.podSecurity" $root | nindent 4 }}
+  terminationGracePeriodSeconds: {{ add .preStopSeconds .gracePeriodSeconds 10 }}
+  {{- with include "openaisle.modelPlacement" (dict "context" $root "model" .) }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  containers:
+    - name: {{ .engine }}
+      image: {{ .image }}
+      imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+      {{- include (printf "openaisle.%sContainer" .engine) . | nindent 6 }}
+      ports:
+        - {name: http, containerPort: 8000}
+      lifecycle:
+        preStop: {sleep: {seconds: {{ int .preStopSeconds }}}}
+      resources: {{- include "openaisle.modelResources" . | nindent 8 }}
+      securityContext: {{- include "openaisle.containerSecurity" $root | nindent 8 }}
+      volumeMounts:
+        - {name: tmp, mountPath: /tmp}
+        {{- if ne .weights.from "bundled" }}
+        - {name: weights, mountPath: /models{{ if ne .weights.from "hub" }}, readOnly: true{{ end }}}
+        {{- end }}
+        {{- if gt (int .gpus) 1 }}
+        - {name: shared-memory, mountPath: /dev/shm}
+        {{- end }}
+  volumes:
+    - {name: tmp, emptyDir: {}}
+    {{- include "openaisle.weightsVolume" . | nindent 4 }}
+    {{- if gt (int .gpus) 1 }}
+    # The processes of several GPUs exchange tensors through it; the runtime's own is 64 MiB.
+    - {name: shared-memory, emptyDir: {medium: Memory}}
+    {{- end }}
+{{- end }}
+{{- end }}
 
 {{- define "openaisle.modelPlacement" -}}
 {{- $root := .context }}
