@@ -22,18 +22,28 @@ def terms(pod):
     [
         ("kepler", PRODUCT, "Tesla-K80"),
         ("maxwell", PRODUCT, "Tesla-M60"),
+        ("maxwell", PRODUCT, "Tesla-M10"),
         ("pascal", PRODUCT, "Tesla-P100-PCIE-16GB"),
+        ("pascal", PRODUCT, "NVIDIA-TITAN-X-Pascal"),
         ("volta", PRODUCT, "Tesla-V100-SXM2-32GB"),
         ("turing", PRODUCT, "Tesla-T4"),
         ("turing", "cloud.google.com/gke-accelerator", "nvidia-tesla-t4"),
         ("turing", "karpenter.k8s.aws/instance-gpu-name", "t4"),
+        ("turing", PRODUCT, "NVIDIA-T4G"),
         ("ampere", PRODUCT, "NVIDIA-A100-SXM4-80GB"),
+        ("ampere", PRODUCT, "NVIDIA-A10G"),
         ("ada", PRODUCT, "NVIDIA-L40S"),
         ("hopper", PRODUCT, "NVIDIA-H100-80GB-HBM3"),
+        ("hopper", PRODUCT, "NVIDIA-GH200-480GB"),
         ("blackwell", PRODUCT, "NVIDIA-B200"),
+        ("blackwell", PRODUCT, "NVIDIA-B300-SXM6-AC"),
+        ("blackwell", "karpenter.k8s.aws/instance-gpu-name", "rtx-pro-server-6000"),
         ("mig-1g.10gb", PRODUCT, "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"),
         ("amd-mi200", "amd.com/gpu.product-name", "AMD_Instinct_MI210"),
+        ("mig-1g.18gb", PRODUCT, "NVIDIA-H200-MIG-1g.18gb"),
         ("amd-mi300", "amd.com/gpu.device-id", "74a1"),
+        ("amd-mi300", "amd.com/gpu.product-name", "AMD_Instinct_MI325_OAM"),
+        ("amd-mi350", "amd.com/gpu.device-id", "75a3"),
     ],
 )
 def test_a_family_asks_for_its_nodes(render, family, label, value):
@@ -127,6 +137,38 @@ def test_a_family_is_added_by_values_alone(render):
     assert container["image"] == "openaisle/opt:0.1.0-special"
     assert container["resources"]["limits"]["example.com/gpu"] == "1"
     assert {"name": "CARD", "value": "X1"} in container["env"]
+
+
+def test_slices_that_the_resource_name_tells_ask_for_no_label(render, refusal):
+    """The device plugin's strategy "mixed"."""
+    family = {"resourceName": "nvidia.com/mig-1g.10gb", "gpus": [{"memoryGiB": 9.5}]}
+    values = {"gpuFamilies": {"mig-1g.10gb": family}}
+    objects = render(values | model(model="facebook/opt-1.3b", gpuFamily="mig-1g.10gb"))
+    assert objects.container("openaisle-m")["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == "1"
+    spec = objects.pod("openaisle-m")["spec"]
+    assert "affinity" not in spec
+    assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    message = refusal(values | model(model="facebook/opt-6.7b", gpuFamily="mig-1g.10gb"))
+    assert "the largest GPU of the family mig-1g.10gb has 9.5 GiB" in message
+
+
+def test_gpus_shared_in_time_are_used_only_where_asked_for(render):
+    values = {"model": "facebook/opt-125m", "gpuFamily": "turing"}
+    assert "Tesla-T4-SHARED" not in terms(render(model(**values)).pod("openaisle-m"))[PRODUCT]
+    shared = terms(render(model(**values, sharedGpus=True)).pod("openaisle-m"))
+    assert {"Tesla-T4", "Tesla-T4-SHARED"} <= set(shared[PRODUCT])
+    assert shared["cloud.google.com/gke-accelerator"] == ["nvidia-tesla-t4"]
+
+
+def test_all_labels_of_a_later_family_weigh_less_than_one_of_an_earlier(render):
+    pod = render(model(model="facebook/opt-125m", gpuFamily=["hopper", "ampere", "ada", "turing"])).pod(
+        "openaisle-m"
+    )
+    preferred = pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    weights = sorted({term["weight"] for term in preferred}, reverse=True)
+    assert len(weights) == 4
+    for earlier, later in itertools.pairwise(weights):
+        assert earlier > 3 * later
 
 
 def test_all_models_move_to_a_family_by_one_value(render):

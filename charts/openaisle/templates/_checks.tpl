@@ -131,7 +131,7 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- $total := addf .weightsGiB .cacheGiB }}
 {{- range $i, $name := $model.families }}
 {{- $family := get $.context.Values.gpuFamilies $name }}
-{{- if and $family.gpus (not (index $model.terms $i)) }}
+{{- if and $family.gpus (not (index $model.fits $i)) }}
 {{- $largest := 0.0 }}
 {{- range $family.gpus }}{{ if gt (float64 .memoryGiB) $largest }}{{ $largest = float64 .memoryGiB }}{{ end }}{{ end }}
 {{- $count := divf $total (subf $largest 1.0) | ceil | int }}

@@ -12,6 +12,7 @@ JSON array. Beside the keys of values.yaml each has
   dtype         number format
   familyEnv     environment that the families ask for
   footprint     memory that it takes (_sizes.tpl)
+  fits          whether it fits a GPU, by family
   terms         nodeSelectorTerms by family: [[{matchExpressions: ..}, ..], ..]; only GPUs on which it fits
 */ -}}
 
@@ -49,10 +50,13 @@ JSON array. Beside the keys of values.yaml each has
 {{- $footprint := include "openaisle.footprint" (dict "parameters" $model.parameters "model" $model.model "dtype" $dtype "contextLength" $model.contextLength) | fromJson }}
 {{- $spread := ternary $gpus 1 (eq $model.engine "vllm") }}
 {{- $terms := list }}
+{{- $fits := list }}
 {{- $env := list }}
 {{- range $families }}
 {{- $env = concat $env (default list (get $root.Values.gpuFamilies .).env) }}
-{{- $terms = append $terms (include "openaisle.familyTerms" (dict "family" (get $root.Values.gpuFamilies .) "footprint" $footprint "gpus" $spread) | fromJsonArray) }}
+{{- $sizes := dict "family" (get $root.Values.gpuFamilies .) "footprint" $footprint "gpus" $spread "sharedGpus" $model.sharedGpus }}
+{{- $fits = append $fits (include "openaisle.fittingGpus" $sizes | fromJsonArray | empty | not) }}
+{{- $terms = append $terms (include "openaisle.familyTerms" $sizes | fromJsonArray) }}
 {{- end }}
 {{- $_ := set $model "objectName" (printf "%s-%s" (include "openaisle.fullname" $root) $model.name) }}
 {{- $_ := set $model "servedName" (default $model.model $model.servedModelName) }}
@@ -63,6 +67,7 @@ JSON array. Beside the keys of values.yaml each has
 {{- $_ := set $model "dtype" $dtype }}
 {{- $_ := set $model "familyEnv" (uniq $env) }}
 {{- $_ := set $model "footprint" $footprint }}
+{{- $_ := set $model "fits" $fits }}
 {{- $_ := set $model "terms" $terms }}
 {{- $models = append $models $model }}
 {{- end }}
@@ -82,15 +87,27 @@ JSON array. Beside the keys of values.yaml each has
 {{- with .footprint.weightsGiB }}{{ addf 1.0 (divf (addf . $.footprint.cacheGiB) (max 1 (int $.gpus) | float64)) }}{{ else }}0{{ end }}
 {{- end }}
 
-{{- /* nodeSelectorTerms of a family, one for each label that may tell the GPU; none if it asks for no label. */ -}}
-{{- define "openaisle.familyTerms" -}}
+{{- /* The entries of a family's `gpus` that have the memory. */ -}}
+{{- define "openaisle.fittingGpus" -}}
 {{- $needed := include "openaisle.neededGiB" . | float64 }}
-{{- $labels := dict }}
-{{- range .family.gpus }}
-{{- if ge (float64 .memoryGiB) $needed }}
-{{- range $label, $values := .nodeLabels }}
-{{- $_ := set $labels $label (concat (default list (get $labels $label)) $values) }}
+{{- $fitting := list }}
+{{- range .family.gpus }}{{ if ge (float64 .memoryGiB) $needed }}{{ $fitting = append $fitting . }}{{ end }}{{ end }}
+{{- toJson $fitting }}
 {{- end }}
+
+{{- /*
+nodeSelectorTerms of a family, one for each label that may tell the GPU; none if it asks for no label.
+GPU feature discovery calls a GPU that is shared in time by another product name.
+*/ -}}
+{{- define "openaisle.familyTerms" -}}
+{{- $shared := .sharedGpus }}
+{{- $labels := dict }}
+{{- range include "openaisle.fittingGpus" . | fromJsonArray }}
+{{- range $label, $values := .nodeLabels }}
+{{- if and $shared (eq $label "nvidia.com/gpu.product") }}
+{{- range $values }}{{ $values = append $values (printf "%s-SHARED" .) }}{{ end }}
+{{- end }}
+{{- $_ := set $labels $label (concat (default list (get $labels $label)) $values) }}
 {{- end }}
 {{- end }}
 {{- $terms := list }}

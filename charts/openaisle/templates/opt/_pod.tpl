@@ -93,12 +93,15 @@ affinity:
       nodeSelectorTerms: {{- toYaml $required | nindent 8 }}
     {{- end }}
     {{- if gt (len .model.families) 1 }}
+    # A node may have up to three labels that match, whose weights add up: hence a fourth for each next family.
     preferredDuringSchedulingIgnoredDuringExecution:
-      {{- range $i, $terms := .model.terms }}
-      {{- range $terms }}
-      - weight: {{ max 1 (sub 100 (mul 20 $i)) }}
+      {{- $weight := 100 }}
+      {{- range .model.terms }}
+      {{- range . }}
+      - weight: {{ $weight }}
         preference: {{- toYaml . | nindent 10 }}
       {{- end }}
+      {{- $weight = max 1 (div $weight 4) }}
       {{- end }}
     {{- end }}
 {{- end }}
