@@ -53,6 +53,11 @@ export function siblings(state) {
   return { index: all.indexOf(state.current), count: all.length };
 }
 
+/** @returns {number|null} tokens of the chosen model's context, where the server says it */
+export function contextLength({ models, model }) {
+  return models.list.find(({ id }) => id === model)?.max_model_len ?? null;
+}
+
 /** Whether "regenerate" has a generation to repeat. */
 export function canRegenerate(state) {
   return !state.run && !state.draft && state.nodes[state.current].kind === "generation";
