@@ -73,6 +73,21 @@ def test_text_may_be_edited_anywhere_and_goes_on_at_the_end(page: Page, adapter:
     assert adapter.requests[1]["prompt"] == "Now: Zero one two"
 
 
+def test_a_page_whose_proxy_adds_the_key_says_so_and_asks_for_none(page: Page) -> None:
+    page.route("**/config.json", lambda route: route.fulfill(json={"title": "Our lab", "keyInjected": True}))
+    page.route(
+        "**/v1/**",
+        lambda route: route.continue_(headers={**route.request.headers, "authorization": f"Bearer {KEY}"}),
+    )
+    page.reload()
+    expect(page).to_have_title("Our lab")
+    expect(page.locator("#key-panel")).to_contain_text("key")
+    expect(page.locator("#key")).to_have_count(0)
+    write(page, "Once upon a time")
+    generate(page)
+    assert text_of(page).startswith("Once upon a time she walked down")
+
+
 def test_without_javascript_the_page_shows_how_to_use_the_api(open_page: Open) -> None:
     page = open_page(java_script_enabled=False)
     assert "curl" in page.inner_text(".noscript pre")
