@@ -5,6 +5,7 @@
 # Environment:
 #   ADAPTER_URL  the adapter, as http://NAME:PORT (http://openaisle-adapter:8000)
 #   PORT         the port to listen on (8080)
+#   PATH_PREFIX  a path below which everything is served too, such as /openaisle (none)
 #   HOST         the address to listen on (all, IPv6 too where the machine has it)
 #   RESOLVER     name servers for ADAPTER_URL's host (those of /etc/resolv.conf)
 #   PAGE_DIR     the folder with the page (static/ beside this script)
@@ -16,6 +17,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 adapter_url=${ADAPTER_URL:-http://openaisle-adapter:8000}
 port=${PORT:-8080}
+path_prefix=${PATH_PREFIX:-}
 host=${HOST:-}
 page_dir=${PAGE_DIR:-$here/static}
 template=${TEMPLATE:-$here/nginx.conf.template}
@@ -34,6 +36,8 @@ case $port in
 esac
 printf '%s' "$adapter_url" | grep -Eq '^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?/?$' ||
     fail "ADAPTER_URL is \"$adapter_url\": give a scheme, a host and a port, such as http://openaisle-adapter:8000."
+! printf '%s\n' "$path_prefix" | grep -Evq '^(/[A-Za-z0-9._~-]+)*$' ||
+    fail "PATH_PREFIX is \"$path_prefix\": give a path such as /openaisle, without a slash at its end."
 [ -f "$page_dir/index.html" ] || fail "PAGE_DIR is \"$page_dir\", which holds no index.html."
 [ -f "$template" ] || fail "TEMPLATE is \"$template\", which is no file."
 command -v nginx >/dev/null || fail "nginx is not installed: install it, such as with 'apt-get install nginx-light'."
@@ -75,12 +79,22 @@ else
     listen=$port
 fi
 
+# An Ingress in front passes the whole path on.
+prefix_locations='' prefix_map=''
+if [ -n "$path_prefix" ]; then
+    pattern=$(printf '%s' "$path_prefix" | sed 's/\./\\./g')
+    prefix_locations="location = $path_prefix { return 308 $path_prefix/\$is_args\$args; }
+        location ^~ $path_prefix/ { rewrite ^$pattern(/.*)\$ \$1 last; }"
+    prefix_map="\"~^$pattern(?<below>/.*)\$\" \$below;"
+fi
+
 # Started as root, as on a developer's machine in a container, the workers stay root too: the
 # clone may lie where nobody else can read it. The image runs as a normal user.
 user=
 [ "$(id -u)" != 0 ] || user='user root;'
 
-quote() { printf '%s' "$1" | sed 's/[\\&|]/\\&/g'; }
+# Text as sed puts it in place of a name.
+quote() { printf '%s' "$1" | sed -e 's/[\\&|]/\\&/g' -e '$!s/$/\\/'; }
 
 sed -e "s|@ADAPTER_URL@|$(quote "$adapter_url")|g" \
     -e "s|@LISTEN@|$(quote "$listen")|g" \
@@ -89,6 +103,8 @@ sed -e "s|@ADAPTER_URL@|$(quote "$adapter_url")|g" \
     -e "s|@TMP_DIR@|$(quote "$tmp_dir")|g" \
     -e "s|@ACCESS_LOG@|$(quote "$access_log")|g" \
     -e "s|@USER@|$user|g" \
+    -e "s|@PREFIX_LOCATIONS@|$(quote "$prefix_locations")|g" \
+    -e "s|@PREFIX_MAP@|$(quote "$prefix_map")|g" \
     "$template" >"$tmp_dir/nginx.conf"
 
 exec nginx -e stderr -p "$tmp_dir" -c "$tmp_dir/nginx.conf"

@@ -52,6 +52,7 @@ def test_a_stream_passes_chunk_by_chunk(demo_url: str, adapter: Any) -> None:
     connection.request("POST", "/v1/completions", body, {"Authorization": f"Bearer {KEY}"})
     response = connection.getresponse()
     assert response.headers["content-type"] == "text/event-stream"
+    assert response.headers["x-accel-buffering"] == "no"
     assert b" she" in response.readline()  # the rest is still held back
     adapter.behaviour.gate.set()
     assert response.read().endswith(b"data: [DONE]\n\n")
@@ -202,3 +203,41 @@ def test_a_setting_that_cannot_be_is_named_in_a_sentence(
     assert result.returncode == 1
     assert name in result.stderr
     assert words in result.stderr
+
+
+@pytest.fixture(scope="module")
+def prefixed_url(adapter_process: Any, start_demo: Callable[..., str]) -> str:
+    return start_demo(adapter_process.url, PATH_PREFIX="/ai/openaisle-0.1")
+
+
+@pytest.mark.parametrize("path", ["/v1/models/facebook%2Fopt-125m", "/v1/models/facebook/opt-125m?a=%2F%20b"])
+def test_below_a_prefix_the_adapter_gets_the_rest_of_the_address(
+    prefixed_url: str, adapter: Any, path: str
+) -> None:
+    assert ask(prefixed_url, f"/ai/openaisle-0.1{path}").status == 200
+    assert ask(prefixed_url, path).status == 200
+    assert adapter.paths == [path, path]
+
+
+def test_the_page_is_served_below_the_prefix_and_without(prefixed_url: str) -> None:
+    page = ask(prefixed_url, "/ai/openaisle-0.1/")
+    assert page.status == 200
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert page.body == ask(prefixed_url, "/").body
+    assert ask(prefixed_url, "/ai/openaisle-0.1/app.js").headers["content-type"].startswith("text/javascript")
+    assert ask(prefixed_url, "/ai/openaisle-0x1/").status == 404
+
+
+def test_the_prefix_itself_leads_to_its_page(prefixed_url: str) -> None:
+    answer = ask(prefixed_url, "/ai/openaisle-0.1?key=1")
+    assert (answer.status, answer.headers["location"]) == (308, "/ai/openaisle-0.1/?key=1")
+
+
+@pytest.mark.parametrize("prefix", ["openaisle", "/openaisle/", "/a b", "/a;b"])
+def test_a_prefix_that_cannot_be_is_named(tmp_path: pathlib.Path, prefix: str) -> None:
+    environment = os.environ | {"PATH_PREFIX": prefix, "TMP_DIR": str(tmp_path)}
+    result = subprocess.run(
+        [ENTRYPOINT], env=environment, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert result.returncode == 1
+    assert f'PATH_PREFIX is "{prefix}"' in result.stderr
