@@ -207,6 +207,67 @@ async def test_a_client_may_ask_before_it_sends_its_body(served: Served) -> None
         assert (await wire.answer())[0] == 200
 
 
+async def test_a_body_that_is_refused_is_not_asked_for(serve_app: ServeApp) -> None:
+    served = await serve_app(max_body_bytes=1024)
+    for path, size, status in (("/v1/completions", 2000, 413), ("/nothing", 5, 404), ("/v1/models", 5, 405)):
+        async with _wire(served) as wire:
+            head = f"POST {path} HTTP/1.1\r\nContent-Length: {size}\r\nExpect: 100-continue\r\n\r\n"
+            wire.writer.write(head.encode())
+            got, headers, _ = await wire.answer()
+            assert (got, headers["connection"]) == (status, "close")
+            assert await asyncio.wait_for(wire.reader.read(), 10) == b""
+
+
+@pytest.mark.parametrize("header", ["", "Connection: keep-alive\r\n"])
+async def test_a_stream_to_a_client_of_http_1_0_ends_with_its_connection(served: Served, header: str) -> None:
+    served.says("hello world")
+    body = json.dumps({"model": MODEL, "prompt": "a", "stream": True, "max_tokens": 2}).encode()
+    async with _wire(served) as wire:
+        head = f"POST /v1/completions HTTP/1.0\r\nContent-Length: {len(body)}\r\n{header}\r\n"
+        wire.writer.write(head.encode() + body)
+        answer = (await asyncio.wait_for(wire.reader.read(), 10)).decode()
+    head, _, events = answer.partition("\r\n\r\n")
+    assert "transfer-encoding" not in head
+    assert "content-length" not in head
+    assert "connection: close" in head
+    *chunks, done = events.removesuffix("\n\n").split("\n\n")
+    assert done == "data: [DONE]"
+    texts = [json.loads(chunk.removeprefix("data: "))["choices"][0]["text"] for chunk in chunks]
+    assert "".join(texts) == "hello world"
+
+
+async def test_a_client_of_http_1_0_may_keep_its_connection_for_whole_answers(served: Served) -> None:
+    async with _wire(served) as wire:
+        request = _request(BODY, "Connection: keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0")
+        for _ in range(2):
+            wire.writer.write(request)
+            status, headers, _ = await wire.answer()
+            assert (status, headers["connection"]) == (200, "keep-alive")
+
+
+async def test_pages_of_other_origins_may_use_the_api(served: Served) -> None:
+    origin = {"origin": "http://localhost:3000"}
+    preflight = await served.client.options(
+        "/v1/completions",
+        headers={
+            **origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "Authorization, x-stainless-os",
+        },
+    )
+    assert (preflight.status_code, preflight.content) == (204, b"")
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    assert "POST" in preflight.headers["access-control-allow-methods"]
+    allowed = preflight.headers["access-control-allow-headers"].split(", ")
+    assert {"authorization", "content-type", "x-stainless-os"} <= set(allowed)
+    whole = await served.client.post("/v1/completions", content=BODY, headers=origin)
+    missing = await served.client.get("/nothing", headers=origin)
+    streamed = await served.post(prompt="hello", stream=True)
+    for response in (whole, missing, streamed):
+        assert response.headers["access-control-allow-origin"] == "*"
+        assert "x-request-id" in response.headers["access-control-expose-headers"]
+
+
 @pytest.mark.parametrize(
     ("raw", "status"),
     [

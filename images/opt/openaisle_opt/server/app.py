@@ -11,6 +11,7 @@ from sanic.http.constants import HTTP
 
 from .completions import setup_completions
 from .context import Context
+from .cors import preflight
 from .errors import setup_errors
 from .health import setup_health
 from .metrics import setup_metrics
@@ -51,7 +52,7 @@ def _config() -> Config:
 
 
 def _setup_options(app: Sanic) -> None:
-    """OPTIONS and, for a route that knows GET, HEAD."""
+    """OPTIONS for every route."""
     allowed: dict[str, set[str]] = {}
     for route in app.router.routes:
         allowed.setdefault(route.raw_path, set()).update(route.methods)
@@ -60,6 +61,6 @@ def _setup_options(app: Sanic) -> None:
         allow = ", ".join(sorted(methods | {"OPTIONS"}))
 
         async def options(request: Request, allow: str = allow, **_: str) -> HTTPResponse:
-            return HTTPResponse(status=204, headers={"allow": allow})
+            return preflight(request, allow)
 
         app.add_route(options, path, methods=["OPTIONS"], name=f"options_{number}")

@@ -45,10 +45,20 @@ async def read_json_body(request: Request, max_bytes: int) -> bytes:
     except asyncio.TimeoutError:
         raise RequestTimedOut("The body of the request did not arrive in time.") from None
     if max(announced, len(body)) > max_bytes:
-        if not stream.expecting_continue:
-            await _discard(stream)
+        forgo_body(request)
+        await _discard(stream)
         raise BodyTooLarge(f"The request body is larger than the limit of {max_bytes} bytes.")
     return body
+
+
+def forgo_body(request: Request) -> None:
+    """Do without the body of a client that waits to be asked for it: it gets its answer at once."""
+    stream = request.stream
+    if isinstance(stream, Http) and stream.expecting_continue:
+        stream.expecting_continue = False
+        stream.request_body = None
+        # Such a client may send the body all the same, which would be taken for its next request.
+        stream.keep_alive = False
 
 
 async def _read(stream: Http, max_bytes: int) -> bytes:

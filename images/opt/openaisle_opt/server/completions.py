@@ -15,6 +15,7 @@ from .access_log import log_request
 from .answer import Answer
 from .body import read_json_body
 from .context import context_of
+from .event_stream import begin_stream
 from .prompts import encode_prompts
 from .request_id import record_of
 from .schema import CompletionRequest, encode_json, parse_completion
@@ -92,7 +93,7 @@ async def _stream(request: Request, answer: Answer) -> None:
     """
     record = record_of(request)
     changed = await answer.advance()
-    response = await request.respond(content_type=sse.CONTENT_TYPE, headers=dict(sse.HEADERS))
+    response = await begin_stream(request)
     try:
         try:
             while True:

@@ -18,6 +18,7 @@ from ..errors import (
     RequestTimedOut,
     UnknownRoute,
 )
+from .body import forgo_body
 from .hints import no_such_route
 from .request_id import record_of
 from .schema import encode_json
@@ -30,6 +31,7 @@ def setup_errors(app: Sanic) -> None:
 
     async def answer(request: Request, exception: Exception) -> HTTPResponse:
         error = _translate(request, exception)
+        forgo_body(request)
         record_of(request).error = error.message
         return HTTPResponse(
             encode_json(error.body()), error.status, error.headers, content_type="application/json"

@@ -11,8 +11,9 @@ from sanic.response import BaseHTTPResponse
 from . import sse
 from .access_log import RequestRecord, log_request
 from .context import context_of
+from .cors import add_cors
 
-_VALID_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
+_VALID_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _QUIET_ROUTES = ("/health/", "/metrics")
 _OPENAI_VERSION = "2020-10-01"
 
@@ -41,6 +42,7 @@ def setup_request_id(app: Sanic) -> None:
         record = record_of(request)
         response.headers["x-request-id"] = record.request_id
         response.headers["openai-version"] = _OPENAI_VERSION
+        add_cors(response)
         response.headers["openai-processing-ms"] = str(round(1000 * record.seconds()))
         if record.queue_seconds is not None:
             response.headers["x-openaisle-queue-ms"] = str(round(1000 * record.queue_seconds))
