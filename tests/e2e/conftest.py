@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 import signal
 import subprocess
@@ -30,9 +31,9 @@ class Server:
     url: str
     log: pathlib.Path
 
-    def wait_until_ready(self) -> None:
+    def wait_until_ready(self, path: str = "/health/ready") -> None:
         deadline = time.monotonic() + START_S
-        while not answers(f"{self.url}/health/ready"):
+        while not answers(f"{self.url}{path}"):
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
@@ -55,8 +56,18 @@ def answers(url: str) -> bool:
 def running(program: str, port: int, log: pathlib.Path, *arguments: str) -> Iterator[Server]:
     """Runs one of the start scripts; does not wait for it to be ready."""
     command = [sys.executable, str(ROOT / program), "--host", "127.0.0.1", "--port", str(port), *arguments]
+    with serving(command, port, log) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serving(
+    command: list[str], port: int, log: pathlib.Path, environment: dict[str, str] | None = None
+) -> Iterator[Server]:
     with open(log, "ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | (environment or {})
+        )
     try:
         yield Server(process, f"http://127.0.0.1:{port}", log)
     finally:
@@ -82,6 +93,17 @@ def run_adapter(
         KEY,
         *arguments,
     )
+
+
+def run_page(port: int, folder: pathlib.Path, adapter_url: str) -> contextlib.AbstractContextManager[Server]:
+    """The page's nginx, which also passes the API on."""
+    environment = {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "ADAPTER_URL": adapter_url,
+        "TMP_DIR": str(folder / "nginx"),
+    }
+    return serving([str(ROOT / "images/demo/entrypoint.sh")], port, folder / "nginx.log", environment)
 
 
 @dataclasses.dataclass
