@@ -34,6 +34,13 @@ def paths(objects):
     }
 
 
+def route_paths(objects):
+    return {
+        rule["matches"][0]["path"]["value"]: rule["backendRefs"][0]["name"]
+        for rule in objects.one("HTTPRoute", "openaisle")["spec"]["rules"]
+    }
+
+
 class TestIngress:
     def test_leads_the_api_to_the_gateway_and_the_rest_to_the_page(self, render):
         objects = render()
@@ -42,8 +49,21 @@ class TestIngress:
             "/v1": "openaisle-adapter",
             "/docs": "openaisle-adapter",
             "/openapi.json": "openaisle-adapter",
+            "/tokenize": "openaisle-adapter",
+            "/detokenize": "openaisle-adapter",
+            "/tokenizer_info": "openaisle-adapter",
             "/": "openaisle-demo",
         }
+
+    def test_a_path_prefix_is_known_to_ingress_route_gateway_and_page(self, render):
+        route = {"enabled": True, "parentRefs": [{"name": "public"}]}
+        objects = render({"ingress": {"pathPrefix": "/openaisle"}, "httpRoute": route})
+        assert paths(objects)["/openaisle/v1"] == "openaisle-adapter"
+        assert paths(objects)["/openaisle"] == "openaisle-demo"
+        assert all(path.startswith("/openaisle") for path in paths(objects))
+        assert route_paths(objects) == paths(objects)
+        assert "--path-prefix=/openaisle" in objects.container("openaisle-adapter")["args"]
+        assert {"name": "PATH_PREFIX", "value": "/openaisle"} in objects.container("openaisle-demo")["env"]
 
     def test_leads_everything_to_the_gateway_without_a_page(self, render):
         objects = render({"demo": {"enabled": False}})
@@ -65,8 +85,9 @@ class TestIngress:
         )
         assert ingress["metadata"]["annotations"][annotation] == value
 
-    def test_without_a_preset_has_the_given_annotations_only(self, render):
-        ingress = render({"ingress": {"preset": "none", "annotations": {"a": "b"}}}).one(
+    @pytest.mark.parametrize("preset", ["traefik", "none"])
+    def test_without_a_preset_has_the_given_annotations_only(self, render, preset):
+        ingress = render({"ingress": {"preset": preset, "annotations": {"a": "b"}}}).one(
             "Ingress", "openaisle"
         )
         assert ingress["metadata"]["annotations"] == {"a": "b"}
@@ -83,9 +104,7 @@ def test_an_httproute_leads_where_the_ingress_does(render):
     objects = render({"httpRoute": route})
     spec = objects.one("HTTPRoute", "openaisle")["spec"]
     assert spec["parentRefs"] == route["parentRefs"]
-    assert paths(objects) == {
-        rule["matches"][0]["path"]["value"]: rule["backendRefs"][0]["name"] for rule in spec["rules"]
-    }
+    assert route_paths(objects) == paths(objects)
 
 
 class TestNetworkPolicies:

@@ -41,7 +41,7 @@ def test_a_key_of_another_chart_is_answered_with_ours(refusal, values, message):
         (model(engine="tgi"), "value must be one of 'opt', 'vllm'"),
         ({"gpuFamilies": {"x": {"resource": "nvidia.com/gpu"}}}, "'resource' not allowed"),
         ({"models": [{"name": "Not_A_Name"}]}, "'Not_A_Name' does not match pattern"),
-        ({"ingress": {"preset": "haproxy"}}, "value must be one of 'ingress-nginx', 'f5', 'none'"),
+        ({"ingress": {"preset": "haproxy"}}, "value must be one of 'ingress-nginx', 'f5', 'traefik', 'none'"),
     ],
 )
 def test_an_unknown_key_or_a_wrong_type_is_named_with_its_place(refusal, values, named):

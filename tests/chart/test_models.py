@@ -65,7 +65,7 @@ def test_settings_become_flags_of_the_engine(render):
         "--device=cpu",
         "--threads=2",
         "--max-model-len=1024",
-        "--grace-period-s=60",
+        "--grace-period-s=69",
         "--max-num-seqs",
         "8",
     ]
@@ -80,6 +80,24 @@ def test_the_grace_period_covers_the_wait_and_the_drain(render):
     assert "--grace-period-s=300" in container["args"]
 
 
+def test_running_completions_get_as_long_as_the_longest_takes(render):
+    def grace(**settings):
+        objects = render(model(**settings))
+        args = " ".join(objects.container("openaisle-m")["args"])
+        seconds = int(args.split("--grace-period-s=")[1].split()[0])
+        assert objects.pod("openaisle-m")["spec"]["terminationGracePeriodSeconds"] == seconds + 5 + 10
+        for part in ("openaisle-adapter", "openaisle-demo"):
+            assert objects.pod(part)["spec"]["terminationGracePeriodSeconds"] == seconds + 5 + 10
+        assert f"--grace-period-s={seconds}" in objects.container("openaisle-adapter")["args"]
+        return seconds
+
+    assert grace() == 60
+    large = grace(model="facebook/opt-13b", gpuFamily="ampere")
+    assert 60 < large < grace(model="facebook/opt-13b") <= 3600
+    assert grace(model="facebook/opt-13b", gpuFamily="ampere", contextLength=512) < large
+    assert grace(gracePeriodSeconds=777) == 777
+
+
 @pytest.mark.parametrize(("cpu", "threads"), [(None, 1), ("3", 3), (4, 4), ("1500m", 2), ("100m", 1)])
 def test_a_model_computes_with_the_processors_that_it_requests(render, cpu, threads):
     resources = {"requests": {"cpu": cpu}} if cpu else {}
@@ -87,11 +105,51 @@ def test_a_model_computes_with_the_processors_that_it_requests(render, cpu, thre
     assert f"--threads={threads}" in args
 
 
-def test_replicas_spread_over_nodes(render):
-    pod = render(model(replicas=2)).pod("openaisle-m")
+@pytest.mark.parametrize("part", ["openaisle-m", "openaisle-adapter", "openaisle-demo"])
+def test_replicas_spread_over_nodes(render, part):
+    pod = render(model(replicas=2) | {"adapter": {"replicas": 2}, "demo": {"replicas": 2}}).pod(part)
     (spread,) = pod["spec"]["topologySpreadConstraints"]
     assert spread["topologyKey"] == "kubernetes.io/hostname"
     assert spread["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert "topologySpreadConstraints" not in render(model()).pod(part)["spec"]
+
+
+class TestRollout:
+    def test_a_swap_is_a_statefulset_and_a_surge_a_deployment_with_the_same_pods(self, render):
+        swap = render(model())
+        surge = render(model(rollout="surge"))
+        assert "openaisle-m" not in swap.of("Deployment")
+        assert "openaisle-m" not in surge.of("StatefulSet")
+        assert surge.one("Deployment", "openaisle-m")["spec"]["strategy"] == {
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}
+        }
+        assert swap.pod("openaisle-m") == surge.pod("openaisle-m")
+        selector = surge.one("Deployment", "openaisle-m")["spec"]["selector"]
+        assert selector == swap.one("StatefulSet", "openaisle-m")["spec"]["selector"]
+
+    def test_a_volume_for_each_replica_cannot_surge(self, refusal):
+        message = refusal(
+            model(model="facebook/opt-125m", rollout="surge", weights={"cache": {"type": "claim"}})
+        )
+        assert "models[0] (m): rollout is surge, and weights.cache.type is claim" in message
+        assert "write rollout: swap" in message
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"model": "facebook/opt-125m", "engine": "vllm", "gpuFamily": "nvidia"}]
+)
+def test_a_chat_template_is_a_file_of_the_program(render, settings):
+    text = "{% for message in messages %}\n  '{{ message.content }}': \"x\"\n{% endfor %}\n"
+    objects = render(model(chatTemplate=text, **settings))
+    assert objects.one("ConfigMap", "openaisle-m-chat-template")["data"] == {"template.jinja": text}
+    container = objects.container("openaisle-m")
+    (mount,) = [item for item in container["volumeMounts"] if item["name"] == "chat-template"]
+    assert f"--chat-template={mount['mountPath']}/template.jinja" in container["args"]
+    volume = {"name": "chat-template", "configMap": {"name": "openaisle-m-chat-template"}}
+    assert volume in objects.pod("openaisle-m")["spec"]["volumes"]
+    other = render(model(chatTemplate=text + " ", **settings))
+    assert other.pod("openaisle-m")["metadata"] != objects.pod("openaisle-m")["metadata"]
+    assert not render(model(**settings)).of("ConfigMap")
 
 
 @pytest.mark.parametrize("size", ["125m", "13b", "66b"])

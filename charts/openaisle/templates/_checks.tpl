@@ -28,7 +28,7 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- else }}
 {{- $where = printf "models[%d] (%s)" $i .name }}
 {{- if has .name $names }}{{ $errors = append $errors (printf "%s: another model has this name; names of models must differ (servedModelName may be the same)." $where) }}{{ end }}
-{{- if has .name (list "adapter" "demo" "keys" "test") }}{{ $errors = append $errors (printf "%s: the name is that of a part of OpenAISLE; choose another." $where) }}{{ end }}
+{{- if has .name (list "adapter" "demo" "doctor" "keys" "operator" "test") }}{{ $errors = append $errors (printf "%s: the name is that of a part of OpenAISLE; choose another." $where) }}{{ end }}
 {{- $names = append $names .name }}
 {{- end }}
 {{- range $key, $_ := . }}
@@ -90,7 +90,7 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- $errors = concat $errors (include "openaisle.engineErrors" (dict "where" $where "model" .) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.memoryErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.weightsErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
-{{- $errors = concat $errors (include "openaisle.volumeErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.rolloutErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
 {{- end }}
 {{- include "openaisle.refuse" $errors }}
 {{- end }}
@@ -205,31 +205,8 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- toJson $errors }}
 {{- end }}
 
-{{- /* Kubernetes refuses another volume for a StatefulSet that is there, in words that don't help. */ -}}
-{{- define "openaisle.volumeErrors" -}}
-{{- $errors := list }}
-{{- $namespace := .context.Release.Namespace }}
-{{- $existing := lookup "apps/v1" "StatefulSet" $namespace .model.objectName }}
-{{- if $existing }}
-{{- $had := "no volume" }}
-{{- range $existing.spec.volumeClaimTemplates }}
-{{- $had = printf "%s of %s" .spec.resources.requests.storage (default "the default class" .spec.storageClassName) }}
-{{- end }}
-{{- $wanted := "no volume" }}
-{{- with .model.weights }}
-{{- if and (eq .from "hub") (eq .cache.type "claim") }}
-{{- $wanted = printf "%s of %s" (include "openaisle.cacheSize" $.model) (default "the default class" .cache.storageClassName) }}
-{{- end }}
-{{- end }}
-{{- if ne $had $wanted }}
-{{- $errors = append $errors (printf "%s: its volume cannot be changed in place (from %s to %s); delete the StatefulSet first, which leaves its pods running: kubectl delete statefulset %s -n %s --cascade=orphan" .where $had $wanted .model.objectName $namespace) }}
-{{- end }}
-{{- end }}
-{{- toJson $errors }}
-{{- end }}
-
 {{- define "openaisle.checkAccess" -}}
-{{- $errors := list }}
+{{- $errors := include "openaisle.selectorErrors" . | fromJsonArray }}
 {{- $namespace := .Release.Namespace }}
 {{- with .Values.auth.existingSecret }}
 {{- if lookup "v1" "ConfigMap" $namespace "kube-root-ca.crt" }}

@@ -8,6 +8,7 @@ Helpers for every template:
   openaisle.podSecurity                   a pod's security context, as Pod Security "restricted" asks
   openaisle.containerSecurity             a container's
   openaisle.podSettings                   pull Secrets, placement and priority: dict "context" $ "settings" .Values.adapter
+  openaisle.spread                        replicas on different nodes: dict "replicas" 2 "labels" (include "openaisle.selector" ..)
   openaisle.keysSecret                    name of the Secret with the clients' keys
   openaisle.dnsEgress                     a NetworkPolicy rule that lets pods resolve names
 
@@ -92,6 +93,17 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .settings.priorityClassName }}
 priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "openaisle.spread" -}}
+{{- if gt (int .replicas) 1 }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- .labels | nindent 8 }}
 {{- end }}
 {{- end }}
 

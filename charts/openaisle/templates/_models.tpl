@@ -149,6 +149,26 @@ for the programs; on a GPU family it holds the weights while they are read.
 {{- else }}{{ addf 300.0 (mulf 54.0 (default 100.0 .footprint.weightsGiB)) | int }}{{ end }}
 {{- end }}
 
+{{- /*
+Seconds that running completions get to finish: what a sequence of full length takes while others run beside it. A token
+takes as long as the weights take to pass once, at 10 GB/s on cpu and 200 GB/s on a GPU, and 20 ms for all else.
+*/ -}}
+{{- define "openaisle.graceSeconds" -}}
+{{- if .gracePeriodSeconds }}{{ int .gracePeriodSeconds }}
+{{- else }}
+{{- $tokens := default 2048 .contextLength | float64 }}
+{{- $bandwidth := ternary 10.0 200.0 (eq .resourceName "") }}
+{{- $seconds := mulf $tokens (addf 0.02 (divf (default 1.0 .footprint.weightsGiB) $bandwidth)) }}
+{{- min 3600 (max 60 (ceil $seconds | int)) }}
+{{- end }}
+{{- end }}
+
+{{- define "openaisle.longestGraceSeconds" -}}
+{{- $longest := 60 }}
+{{- range include "openaisle.models" . | fromJsonArray }}{{ $longest = max $longest (include "openaisle.graceSeconds" . | int) }}{{ end }}
+{{- $longest }}
+{{- end }}
+
 {{- /* Size of the volume for downloads: the Hub holds OPT in up to three forms. */ -}}
 {{- define "openaisle.cacheSize" -}}
 {{- if .weights.cache.size }}{{ .weights.cache.size }}

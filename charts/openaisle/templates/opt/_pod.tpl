@@ -3,6 +3,8 @@ A model's pod and its parts:
 
   openaisle.modelPod          the pod template, of a StatefulSet or a Deployment: dict "context" $ "model" .
   openaisle.modelPlacement    node affinity, tolerations, runtime class, spread
+  openaisle.modelSelector     labels that select the model's pods
+  openaisle.chatTemplateName  name of the ConfigMap with the model's chat template
   openaisle.optContainer      command line, environment and probes of OpenAISLE's own engine
   openaisle.threads           how many threads compute
   openaisle.vllmContainer     the same of vLLM
@@ -20,6 +22,10 @@ metadata:
     openaisle.io/gpu-family: {{ first .families }}
   annotations:
     openaisle.io/model: {{ .servedName | quote }}
+    {{- with .chatTemplate }}
+    # The program reads it at start, so another one needs other pods.
+    checksum/chat-template: {{ sha256sum . }}
+    {{- end }}
     {{- with .podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -27,7 +33,7 @@ spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
   securityContext: {{- include "openaisle.podSecurity" $root | nindent 4 }}
-  terminationGracePeriodSeconds: {{ add .preStopSeconds .gracePeriodSeconds 10 }}
+  terminationGracePeriodSeconds: {{ add .preStopSeconds (include "openaisle.graceSeconds" . | int) 10 }}
   {{- with include "openaisle.modelPlacement" (dict "context" $root "model" .) }}
   {{- . | nindent 2 }}
   {{- end }}
@@ -40,6 +46,8 @@ spec:
         - {name: http, containerPort: 8000}
       lifecycle:
         preStop: {sleep: {seconds: {{ int .preStopSeconds }}}}
+      # What a crashed program said last is in the pod's status.
+      terminationMessagePolicy: FallbackToLogsOnError
       resources: {{- include "openaisle.modelResources" . | nindent 8 }}
       securityContext: {{- include "openaisle.containerSecurity" $root | nindent 8 }}
       volumeMounts:
@@ -47,12 +55,18 @@ spec:
         {{- if ne .weights.from "bundled" }}
         - {name: weights, mountPath: /models{{ if ne .weights.from "hub" }}, readOnly: true{{ end }}}
         {{- end }}
+        {{- if .chatTemplate }}
+        - {name: chat-template, mountPath: /etc/openaisle/chat-template, readOnly: true}
+        {{- end }}
         {{- if gt (int .gpus) 1 }}
         - {name: shared-memory, mountPath: /dev/shm}
         {{- end }}
   volumes:
     - {name: tmp, emptyDir: {}}
     {{- include "openaisle.weightsVolume" . | nindent 4 }}
+    {{- if .chatTemplate }}
+    - {name: chat-template, configMap: {name: {{ include "openaisle.chatTemplateName" . }}}}
+    {{- end }}
     {{- if gt (int .gpus) 1 }}
     # The processes of several GPUs exchange tensors through it; the runtime's own is 64 MiB.
     - {name: shared-memory, emptyDir: {medium: Memory}}
@@ -105,16 +119,16 @@ affinity:
       {{- end }}
     {{- end }}
 {{- end }}
-{{- if gt (int .model.replicas) 1 }}
-topologySpreadConstraints:
-  - maxSkew: 1
-    topologyKey: kubernetes.io/hostname
-    whenUnsatisfiable: ScheduleAnyway
-    labelSelector:
-      matchLabels:
-        {{- include "openaisle.selector" (dict "context" $root "component" "opt") | nindent 8 }}
-        openaisle.io/model-name: {{ .model.name }}
+{{- include "openaisle.spread" (dict "replicas" .model.replicas "labels" (include "openaisle.modelSelector" .)) }}
 {{- end }}
+
+{{- define "openaisle.modelSelector" -}}
+{{ include "openaisle.selector" (dict "context" .context "component" "opt") }}
+openaisle.io/model-name: {{ .model.name }}
+{{- end }}
+
+{{- define "openaisle.chatTemplateName" -}}
+{{ .objectName }}-chat-template
 {{- end }}
 
 {{- define "openaisle.optContainer" -}}
@@ -142,7 +156,10 @@ args:
   {{- with .contextLength }}
   - --max-model-len={{ int . }}
   {{- end }}
-  - --grace-period-s={{ int .gracePeriodSeconds }}
+  {{- if .chatTemplate }}
+  - --chat-template=/etc/openaisle/chat-template/template.jinja
+  {{- end }}
+  - --grace-period-s={{ include "openaisle.graceSeconds" . }}
   {{- range .extraArgs }}
   - {{ . | quote }}
   {{- end }}
@@ -176,6 +193,9 @@ args:
   - --tensor-parallel-size={{ int .gpus }}
   {{- with .contextLength }}
   - --max-model-len={{ int . }}
+  {{- end }}
+  {{- if .chatTemplate }}
+  - --chat-template=/etc/openaisle/chat-template/template.jinja
   {{- end }}
   {{- with .weights.revision }}
   - --revision={{ . }}
