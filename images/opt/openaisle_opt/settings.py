@@ -126,7 +126,7 @@ def _default_model_name(model: str) -> str:
     return BUNDLED_MODEL_NAME if path == BUNDLED_MODEL_DIR else path.name
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are our own errors: one sentence, exit code 1."""
 
     def error(self, message: str) -> NoReturn:
@@ -157,7 +157,7 @@ def _name(text: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     default = Settings()
-    parser = _Parser(
+    parser = Parser(
         prog="serve-opt.py",
         description="Serve one OPT model behind OpenAI's completions API, without authentication.",
         epilog="HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are honoured for models on the Hub.",

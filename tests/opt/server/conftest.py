@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,8 @@ from openaisle_opt.server.health import Health
 from openaisle_opt.server.metrics import Metrics
 from openaisle_opt.settings import Settings
 from openaisle_opt.tokenizer import OptTokenizer, load_tokenizer
-from opt.server.checkpoints import write_checkpoint, write_tokenizer
+from opt.server.checkpoints import write_tokenizer
 from opt.server.fake_engine import READY, FakeEngine
-from opt.server.hub import Hub
 from sanic import Sanic
 from sanic.server import HttpProtocol
 
@@ -151,17 +149,3 @@ async def serve_app(tokenizer: OptTokenizer, tmp_path: Path) -> AsyncIterator[Se
 async def served(serve_app: ServeApp) -> Served:
     """An app that is ready."""
     return await serve_app()
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    folder = write_checkpoint(tmp_path / "source")
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    files |= {"pytorch_model.bin": b"x" * 1000, "flax_model.msgpack": b"y", "README.md": b"z"}
-    files["model.safetensors"] = b"w" * 5000
-    with Hub(files) as hub:
-        thread = threading.Thread(target=hub.serve_forever, daemon=True)
-        thread.start()
-        yield hub
-        hub.shutdown()
-        thread.join()

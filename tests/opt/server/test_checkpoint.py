@@ -1,22 +1,16 @@
-"""Finding a model: folders, and a Hub that answers as a test wants it to."""
+"""Finding a model in a folder, and the command line that names it."""
 
 from __future__ import annotations
 
-import errno
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import huggingface_hub
 import pytest
-from huggingface_hub import constants
 from openaisle_opt.checkpoint import check_folder, resolve
 from openaisle_opt.errors import CheckpointError, SettingsError
 from openaisle_opt.settings import BUNDLED_MODEL_NAME, parse_settings
 from opt.server.checkpoints import write_checkpoint
-from opt.server.hub import Hub
 
 
 def test_a_folder_with_an_opt_is_taken(tmp_path: Path) -> None:
@@ -72,108 +66,6 @@ def test_a_folder_without_an_opt_is_told_in_a_sentence(tmp_path: Path, name: str
 def test_what_is_no_model_is_told_in_a_sentence(model: str, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         resolve(model, None, None)
-
-
-_PROGRAM = """
-import sys
-from pathlib import Path
-from openaisle_opt.checkpoint import resolve
-from openaisle_opt.errors import CheckpointError
-try:
-    folder = resolve(sys.argv[1], sys.argv[2] or None, sys.argv[3], lambda phase, done: print(phase, done))
-    print("FILES", *sorted(path.name for path in folder.iterdir()))
-except CheckpointError as error:
-    print("ERROR", error)
-"""
-
-
-def _fetch(endpoint: str, cache: Path, model: str = "lab/opt", revision: str = "", **more: str) -> str:
-    """What a program prints that resolves a Hub model; the Hub's client reads its settings at import."""
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": ":".join(path for path in sys.path if path),
-        "HOME": str(cache),
-        "HF_ENDPOINT": endpoint,
-        "HF_HUB_DISABLE_XET": "1",
-        **more,
-    }
-    command = [sys.executable, "-c", _PROGRAM, model, revision, str(cache)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout
-
-
-def test_only_the_needed_files_come_from_the_hub(hub: Hub, tmp_path: Path) -> None:
-    output = _fetch(hub.url, tmp_path / "cache", HF_TOKEN="hf_secret")
-    assert output.splitlines()[-1].split() == [
-        "FILES",
-        "config.json",
-        "merges.txt",
-        "model.safetensors",
-        "special_tokens_map.json",
-        "tokenizer_config.json",
-        "vocab.json",
-    ]
-    assert "looking for lab/opt on the Hub" in output
-    assert "downloading lab/opt 1.0" in output
-    assert {authorization for _, authorization in hub.asked} == {"Bearer hf_secret"}
-    asked = len(hub.asked)
-    offline = _fetch(hub.url, tmp_path / "cache", HF_HUB_OFFLINE="1")
-    assert offline.splitlines()[-1].startswith("FILES config.json")
-    assert len(hub.asked) == asked
-
-
-def test_a_revision_is_asked_for(hub: Hub, tmp_path: Path) -> None:
-    _fetch(hub.url, tmp_path / "cache", revision="v1")
-    assert hub.asked[0][0] == "/api/models/lab/opt/revision/v1"
-
-
-@pytest.mark.parametrize(
-    ("status", "headers", "sentence"),
-    [
-        (404, {"X-Error-Code": "RepoNotFound"}, "The Hub has no model lab/opt, or it is private"),
-        (404, {"X-Error-Code": "RevisionNotFound"}, "The Hub has no lab/opt; check --revision."),
-        (401, {"X-Error-Message": "Invalid username or password."}, "or it is private"),
-        (401, {"X-Error-Message": "Invalid credentials in Authorization header"}, "check HF_TOKEN"),
-        (403, {"X-Error-Code": "GatedRepo"}, "is given on request only"),
-        (403, {}, "refused the token for lab/opt (status 403)"),
-        (418, {}, "answered 418"),
-    ],
-)
-def test_what_the_hub_refuses_is_told_in_a_sentence(
-    hub: Hub,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    status: int,
-    headers: dict[str, str],
-    sentence: str,
-) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-    monkeypatch.setenv("HF_TOKEN", "hf_wrong" if "HF_TOKEN" in sentence else "")
-    hub.status, hub.headers = status, headers
-    with pytest.raises(CheckpointError) as raised:
-        resolve("lab/opt", None, str(tmp_path / "cache"))
-    assert sentence in str(raised.value)
-    assert "\n" not in str(raised.value)
-
-
-def test_a_hub_that_is_away_is_named(tmp_path: Path, free_port: Callable[[], int]) -> None:
-    endpoint = f"http://127.0.0.1:{free_port()}"
-    error = _fetch(endpoint, tmp_path).splitlines()[-1]
-    assert f"lab/opt could not be fetched from {endpoint}" in error
-
-
-def test_offline_the_model_has_to_be_there_already(tmp_path: Path) -> None:
-    error = _fetch("http://127.0.0.1:9", tmp_path, HF_HUB_OFFLINE="1").splitlines()[-1]
-    assert "is not in the download folder and HF_HUB_OFFLINE is set" in error
-
-
-def test_a_full_disk_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(huggingface_hub, "HfApi", full)
-    with pytest.raises(CheckpointError, match=r"The disk is full, so lab/opt could not be stored"):
-        resolve("lab/opt", None, str(tmp_path))
 
 
 @pytest.mark.parametrize(

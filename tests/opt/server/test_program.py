@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes.hub import Hub
 from opt.server.checkpoints import write_checkpoint
-from opt.server.hub import Hub
 
 _START = (
     "import sys; from openaisle_opt.__main__ import main;"
