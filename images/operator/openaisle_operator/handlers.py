@@ -1,0 +1,66 @@
+"""What kopf watches, and whom it wakes.
+
+Only events are handled, and no changes or daemons, for which kopf would put a finalizer on each OPTModel: it
+would hold a model that is deleted while no operator runs. Owner references clean up, so none is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kopf
+
+from .access import load_access
+from .kinds import CHILDREN, OPT_MODEL, POD, Kind
+from .loops import Loops
+from .ownership import LABEL
+
+NAME_LABEL = "openaisle.io/model-name"
+"""On pods the chart sets it; it is the OPTModel's name too."""
+
+
+def make_registry(loops: Loops) -> kopf.OperatorRegistry:
+    """The handlers, which wake the models' loops."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def log_in(**_: Any) -> kopf.ConnectionInfo:
+        return load_access()
+
+    @kopf.on.startup(registry=registry)
+    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        # Watching for new kinds and namespaces takes cluster-wide rights.
+        settings.scanning.disabled = True
+        settings.posting.reporting_component = "openaisle-operator"
+        settings.posting.event_name_prefix = "openaisle-"
+        settings.watching.connect_timeout = 10
+        settings.watching.server_timeout = 300
+        settings.networking.request_timeout = 20
+
+    @kopf.on.event(*_resource(OPT_MODEL), registry=registry)
+    def on_model(type: str | None, name: str, meta: kopf.Meta, status: kopf.Status, **_: Any) -> None:
+        # Our own writing of the status is no news.
+        if type == "MODIFIED" and meta["generation"] == status.get("observedGeneration"):
+            return
+        loops.wake(name)
+        loops.wake_all()
+
+    def on_child(labels: kopf.Labels, **_: Any) -> None:
+        loops.wake(labels[LABEL])
+
+    for kind in CHILDREN:
+        kopf.on.event(*_resource(kind), labels={LABEL: kopf.PRESENT}, registry=registry)(on_child)
+
+    @kopf.on.event(*_resource(POD), labels={NAME_LABEL: kopf.PRESENT}, registry=registry)
+    def on_pod(labels: kopf.Labels, **_: Any) -> None:
+        loops.wake(labels[NAME_LABEL])
+
+    @kopf.on.probe(id="models", registry=registry)
+    def count_models(**_: Any) -> int:
+        return len(loops)
+
+    return registry
+
+
+def _resource(kind: Kind) -> tuple[str, str, str]:
+    return kind.group, kind.version, kind.plural
