@@ -35,13 +35,17 @@ class Refused(KubeError):
     """The API server does not let us in (401, 403)."""
 
 
+class Absent(KubeError):
+    """The API server has no such resource (404)."""
+
+
 class Gone(KubeError):
     """The changes asked for are too old to be had (410)."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One kind of objects in one namespace."""
+    """One kind of objects, in one namespace or of the whole cluster."""
 
     name: str
     path: str
@@ -128,6 +132,8 @@ class KubeClient:
 def _error(resource: Resource, code: int | None, text: str) -> KubeError:
     if code == 410:
         return Gone(f"The changes of {resource.name} are too old.")
+    if code == 404:
+        return Absent(f"Kubernetes here has no {resource.name}.")
     if code in (401, 403):
         return Refused(
             f"Kubernetes does not let us list and watch {resource.name} ({code}): give the adapter's service "
