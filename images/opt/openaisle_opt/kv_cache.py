@@ -5,14 +5,13 @@ Shapes: `P` blocks, `H` heads, `B` tokens in a block, `D` head size.
 
 from __future__ import annotations
 
-import mmap
+from functools import partial
 
 import torch
 
 from .errors import SettingsError
+from .memory import GIB, Arena, dtype_size
 from .model import OptConfig
-
-GIB = 1024**3
 
 
 class KVCache:
@@ -27,11 +26,14 @@ class KVCache:
         heads, size = config.num_attention_heads, config.head_size
         self.num_blocks = num_blocks
         self.block_size = block_size
+        shapes = (num_blocks, heads, size, block_size), (num_blocks, heads, block_size, size)
+        if device.type == "cpu":
+            num_bytes = config.num_hidden_layers * sum(Arena.size_of(shape, dtype) for shape in shapes)
+            take = _arena(num_bytes).take
+        else:
+            take = partial(torch.zeros, device=device)
         self.layers = [
-            (
-                _zeros((num_blocks, heads, size, block_size), dtype, device),
-                _zeros((num_blocks, heads, block_size, size), dtype, device),
-            )
+            (take(shapes[0], dtype=dtype), take(shapes[1], dtype=dtype))
             for _ in range(config.num_hidden_layers)
         ]
 
@@ -44,27 +46,14 @@ class KVCache:
                 cache.index_copy_(0, targets, cache.index_select(0, sources))
 
 
-def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Zeros; on a CPU in pages that take no memory before they are written."""
-    if device.type != "cpu":
-        return torch.zeros(shape, dtype=dtype, device=device)
-    num_elements = 1
-    for size in shape:
-        num_elements *= size
-    num_bytes = num_elements * dtype_size(dtype)
+def _arena(num_bytes: int) -> Arena:
     try:
-        memory = mmap.mmap(-1, num_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        return Arena(num_bytes)
     except OSError as error:
         raise SettingsError(
-            f"The KV cache cannot get {num_bytes / GIB:.2f} GiB for a layer ({error.strerror}); "
+            f"The KV cache cannot get {num_bytes / GIB:.2f} GiB ({error.strerror}); "
             "give it less with --kv-cache-gib."
         ) from None
-    return torch.frombuffer(memory, dtype=dtype).view(shape)
-
-
-def dtype_size(dtype: torch.dtype) -> int:
-    """Bytes of an element."""
-    return torch.empty(0, dtype=dtype).element_size()
 
 
 def choose_num_blocks(

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from . import kernels
+from .memory import Arena
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "relu": F.relu,
@@ -33,7 +34,8 @@ def activation_dtype(weight_dtype: torch.dtype, device: torch.device) -> torch.d
 class PackedLinear(nn.Module):
     """y = activation(x W^T + b) + residual.
 
-    `weight` [N, K] and `bias` [N] are filled by whoever loads the checkpoint; `pack` follows, once.
+    `weight` [N, K] and `bias` [N] are filled by whoever loads the checkpoint; where there are kernels,
+    `pack` follows, once.
     """
 
     def __init__(
@@ -61,22 +63,27 @@ class PackedLinear(nn.Module):
             if bias
             else None
         )
-        self._packed: torch.Tensor | None = None
+        self.packed: torch.Tensor | None = None
 
-    def pack(self) -> None:
-        """Bring the weight into the form that the kernels of this machine want, if there are any."""
-        weight = self.weight
-        if weight is not None and weight.device.type == "cpu" and kernels.available():
-            self._packed = kernels.pack_linear(weight.detach())
-            self.weight = None
+    @property
+    def packed_shape(self) -> tuple[int, int, int]:
+        """Of the form that the kernels want, once the weight is there."""
+        return kernels.packed_shape((self.out_features, self.in_features))
+
+    def pack(self, arena: Arena) -> None:
+        """Bring the weight into the form that the kernels want."""
+        assert self.weight is not None
+        self.packed = arena.take(self.packed_shape, self.weight.dtype)
+        kernels.pack_linear(self.weight.detach(), self.packed)
+        self.weight = None
 
     def forward(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
         """[M, K] -> [M, N]"""
-        if self._packed is not None:
+        if self.packed is not None:
             relu = self.activation == "relu"
             if self.activation is None or relu:
-                return kernels.linear(x, self._packed, self.out_features, self.bias, residual, relu)
-            y = kernels.linear(x, self._packed, self.out_features, self.bias, None, False)
+                return kernels.linear(x, self.packed, self.out_features, self.bias, residual, relu)
+            y = kernels.linear(x, self.packed, self.out_features, self.bias, None, False)
         else:
             assert self.weight is not None
             y = _linear(x, self.weight, self.bias)

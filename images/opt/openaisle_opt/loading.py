@@ -11,7 +11,8 @@ from . import kernels, machine
 from .blocks import BlockPool
 from .engine import Engine
 from .errors import SettingsError
-from .kv_cache import GIB, KVCache, choose_num_blocks, dtype_size
+from .kv_cache import KVCache, choose_num_blocks
+from .memory import GIB, dtype_size
 from .model import OptConfig, Placement
 from .protocol import Ready
 from .runner import Runner

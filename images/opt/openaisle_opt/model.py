@@ -12,8 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from . import kernels
 from .attention import AttentionBatch, Cache, attend
 from .linear import PackedLinear, activation_dtype
+from .memory import Arena
 
 FUSED = {"qkv_proj": ("q_proj", "k_proj", "v_proj")}
 """Parameter here -> the checkpoint's parameters that are its rows, in this order."""
@@ -133,14 +135,44 @@ class OptDecoderLayer(nn.Module):
         self.fc1 = _linear(size, config.ffn_dim, config.enable_bias, place, config.activation_function)
         self.fc2 = _linear(config.ffn_dim, size, config.enable_bias, place)
         self.final_layer_norm = LayerNorm(size, affine, place)
+        self._weights: list[torch.Tensor | None] | None = None
+        """All of them, if one call of the kernels computes the layer."""
 
     def forward(self, x: torch.Tensor, cache: Cache, batch: AttentionBatch) -> torch.Tensor:
         """[T, hidden] -> [T, hidden]"""
+        if batch.use_kernels and self._weights is not None:
+            return kernels.decoder_layer(
+                x,
+                self._weights,
+                self.fc1.out_features,
+                self.norm_before,
+                *cache,
+                batch.slots,
+                batch.block_tables,
+                batch.query_starts_tensor,
+                batch.context_lens_tensor,
+                self.self_attn.scale,
+            )
         if self.norm_before:
             x = self.self_attn(self.self_attn_layer_norm(x), x, cache, batch)
             return self.fc2(self.fc1(self.final_layer_norm(x)), x)
         x = self.self_attn_layer_norm(self.self_attn(x, x, cache, batch))
         return self.final_layer_norm(self.fc2(self.fc1(x), x))
+
+    def fuse(self) -> None:
+        """Let one call of the kernels compute the layer. Its linear parts must be packed."""
+        if self.fc1.activation != "relu":
+            return
+        attention = self.self_attn
+        parts = [
+            *(self.self_attn_layer_norm.weight, self.self_attn_layer_norm.bias),
+            *(attention.qkv_proj.packed, attention.qkv_proj.bias),
+            *(attention.out_proj.packed, attention.out_proj.bias),
+            *(self.final_layer_norm.weight, self.final_layer_norm.bias),
+            *(self.fc1.packed, self.fc1.bias),
+            *(self.fc2.packed, self.fc2.bias),
+        ]
+        self._weights = [None if part is None else part.detach() for part in parts]
 
 
 class OptDecoder(nn.Module):
@@ -197,9 +229,15 @@ class OptForCausalLM(nn.Module):
 
     def pack(self) -> None:
         """Bring all weights into the form that is fastest here. Call once, when they are loaded."""
+        if self.place.device.type != "cpu" or not kernels.available():
+            return
+        linears = [module for module in self.modules() if isinstance(module, PackedLinear)]
+        arena = Arena(sum(Arena.size_of(linear.packed_shape, self.place.dtype) for linear in linears))
+        for linear in linears:
+            linear.pack(arena)
         for module in self.modules():
-            if isinstance(module, PackedLinear):
-                module.pack()
+            if isinstance(module, OptDecoderLayer):
+                module.fuse()
 
     def forward(
         self,

@@ -23,6 +23,12 @@ def reference(
     return y if residual is None else y + residual.double()
 
 
+def packed(weight: torch.Tensor) -> torch.Tensor:
+    panels = torch.zeros(kernels.packed_shape(tuple(weight.shape)), dtype=weight.dtype)
+    kernels.pack_linear(weight, panels)
+    return panels
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("features_in", "features_out"), [(768, 3072), (33, 50), (512, 1024), (1, 1), (257, 15)]
@@ -32,10 +38,10 @@ def test_any_number_of_rows_agrees_with_torch(
 ) -> None:
     torch.manual_seed(0)
     weight = torch.randn(features_out, features_in).to(dtype)
-    packed = kernels.pack_linear(weight)
+    panels = packed(weight)
     for rows in [*range(9), 12, 13, 31, 64, 70, 96, 97, 200]:
         x = torch.randn(rows, features_in)
-        y = kernels.linear(x, packed, features_out, None, None, False)
+        y = kernels.linear(x, panels, features_out, None, None, False)
         torch.testing.assert_close(y.double(), reference(x, weight), atol=2e-4, rtol=1e-5)
 
 
@@ -49,7 +55,7 @@ def test_bias_relu_and_residual_come_in_this_order(
     torch.manual_seed(1)
     x, weight, bias = torch.randn(rows, 40), torch.randn(70, 40).to(dtype), torch.randn(70)
     residual = torch.randn(rows, 70) if with_residual else None
-    y = kernels.linear(x, kernels.pack_linear(weight), 70, bias, residual, relu)
+    y = kernels.linear(x, packed(weight), 70, bias, residual, relu)
     torch.testing.assert_close(y.double(), reference(x, weight, bias, residual, relu), atol=1e-4, rtol=1e-5)
 
 
@@ -57,26 +63,26 @@ def test_bias_relu_and_residual_come_in_this_order(
 def test_a_row_is_the_same_to_the_last_bit_whatever_is_computed_with_it(dtype: torch.dtype) -> None:
     torch.manual_seed(2)
     x, weight, bias = torch.randn(150, 300), torch.randn(100, 300).to(dtype), torch.randn(100)
-    packed = kernels.pack_linear(weight)
-    whole = kernels.linear(x, packed, 100, bias, None, True)
+    panels = packed(weight)
+    whole = kernels.linear(x, panels, 100, bias, None, True)
     for rows in (1, 2, 3, 5, 6, 7, 32, 97):
         for begin in range(0, 150 - rows, 31):
-            part = kernels.linear(x[begin : begin + rows], packed, 100, bias, None, True)
+            part = kernels.linear(x[begin : begin + rows], panels, 100, bias, None, True)
             assert torch.equal(part, whole[begin : begin + rows])
 
 
 def test_a_value_that_is_not_a_number_stays_visible() -> None:
     x, weight = torch.full((1, 16), float("nan")), torch.ones(16, 16)
-    assert kernels.linear(x, kernels.pack_linear(weight), 16, None, None, True).isnan().all()
+    assert kernels.linear(x, packed(weight), 16, None, None, True).isnan().all()
 
 
 def test_shapes_and_types_that_do_not_fit_are_refused() -> None:
-    packed = kernels.pack_linear(torch.randn(50, 32))
+    panels = packed(torch.randn(50, 32))
     with pytest.raises(RuntimeError, match="packed weight does not fit"):
-        kernels.linear(torch.randn(2, 33), packed, 50, None, None, False)
+        kernels.linear(torch.randn(2, 33), panels, 50, None, None, False)
     with pytest.raises(RuntimeError, match="x has the wrong type"):
-        kernels.linear(torch.randn(2, 32).bfloat16(), packed, 50, None, None, False)
+        kernels.linear(torch.randn(2, 32).bfloat16(), panels, 50, None, None, False)
     with pytest.raises(RuntimeError, match="bias has the wrong type"):
-        kernels.linear(torch.randn(2, 32), packed, 50, torch.randn(49), None, False)
+        kernels.linear(torch.randn(2, 32), panels, 50, torch.randn(49), None, False)
     with pytest.raises(RuntimeError, match="residual has the wrong type"):
-        kernels.linear(torch.randn(2, 32), packed, 50, None, torch.randn(3, 50), False)
+        kernels.linear(torch.randn(2, 32), panels, 50, None, torch.randn(3, 50), False)

@@ -17,7 +17,6 @@ import functools
 import logging
 
 import torch
-from torch.nn import functional as F
 
 from .library import library_path
 
@@ -47,12 +46,20 @@ def set_num_threads(num_threads: int) -> None:
     torch.ops.openaisle.set_num_threads(num_threads)
 
 
-def pack_linear(weight: torch.Tensor) -> torch.Tensor:
-    """A weight [N, K] in the form that `linear` reads: [panels, K, panel], transposed and padded."""
+def packed_shape(weight_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """[panels, K, panel]: the form in which `linear` reads a weight [N, K], transposed and padded."""
     size = torch.ops.openaisle.panel_size()
-    num_panels = -(-weight.shape[0] // size)
-    padded = F.pad(weight, (0, 0, 0, num_panels * size - weight.shape[0]))
-    return padded.view(num_panels, size, weight.shape[1]).transpose(1, 2).contiguous()
+    return -(-weight_shape[0] // size), weight_shape[1], size
+
+
+def pack_linear(weight: torch.Tensor, packed: torch.Tensor) -> None:
+    """Write a weight [N, K] to zeros of the shape that `packed_shape` gives."""
+    size = packed.shape[2]
+    num_full = weight.shape[0] // size
+    num_rest = weight.shape[0] - num_full * size
+    packed[:num_full].copy_(weight[: num_full * size].unflatten(0, (num_full, size)).transpose(1, 2))
+    if num_rest:
+        packed[num_full, :, :num_rest].copy_(weight[num_full * size :].T)
 
 
 def linear(
@@ -96,3 +103,37 @@ def paged_attention(
     return torch.ops.openaisle.paged_attention.default(
         q, k_pages, v_pages, block_tables, query_starts, context_lens, scale
     ).flatten(1)
+
+
+def decoder_layer(
+    x: torch.Tensor,
+    weights: list[torch.Tensor | None],
+    ffn_dim: int,
+    norm_before: bool,
+    k_pages: torch.Tensor,
+    v_pages: torch.Tensor,
+    slots: torch.Tensor,
+    block_tables: torch.Tensor,
+    query_starts: torch.Tensor,
+    context_lens: torch.Tensor,
+    scale: float,
+) -> torch.Tensor:
+    """A whole decoder layer with ReLU, x [T, H * D] -> [T, H * D], in one call.
+
+    `weights` are weight and bias of attention's norm, the projection to q, k and v, the one out of
+    attention, the final norm, fc1 and fc2; those of linear layers are packed. Pages and batch are those of
+    `store_kv` and `paged_attention`.
+    """
+    return torch.ops.openaisle.decoder_layer.default(
+        x,
+        weights,
+        ffn_dim,
+        norm_before,
+        k_pages,
+        v_pages,
+        slots,
+        block_tables,
+        query_starts,
+        context_lens,
+        scale,
+    )

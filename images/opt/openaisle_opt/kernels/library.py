@@ -28,6 +28,8 @@ UNITS: list[tuple[str, list[str]]] = [
     ("linear_kernel.cpp", AVX2_FLAGS),
     ("linear_kernel.cpp", AVX512_FLAGS),
     ("attention_kernel.cpp", AVX2_FLAGS),
+    ("norm_kernel.cpp", AVX2_FLAGS),
+    ("layer.cpp", []),
     ("pool.cpp", []),
     ("ops.cpp", ["-DTORCH_TARGET_VERSION=0x020a000000000000"]),
 ]

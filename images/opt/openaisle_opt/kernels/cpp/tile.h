@@ -31,7 +31,7 @@ void tile(const float* x, int64_t x_stride, const typename Type::Stored* w, int6
     for (int p = 0; p < P; p++) {
       Floats a, b;
       Type::load2(w + p * panel_stride, a, b);
-      __builtin_prefetch(w + p * panel_stride + 1024);
+      if (P == 1) __builtin_prefetch(w + 1024);  // several streams keep the memory busy by themselves
 #pragma GCC unroll 12
       for (int r = 0; r < R; r++) {
         const Floats v = broadcast(x[r * x_stride + i]);

@@ -1,0 +1,98 @@
+#include "layer.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "parallel.h"
+
+namespace openaisle {
+
+const LinearKernel& linear_kernel() {
+  static const LinearKernel kernel =
+      __builtin_cpu_supports("avx512f") ? avx512::linear_kernel() : avx2::linear_kernel();
+  return kernel;
+}
+
+void linear(const LinearArgs& args, Stored stored) {
+  const LinearKernel& kernel = linear_kernel();
+  const int64_t M = args.M, panels = (args.N + kernel.panel - 1) / kernel.panel;
+  if (M == 0) return;
+  const int64_t row_blocks = (M + max_rows - 1) / max_rows, rows = (M + row_blocks - 1) / row_blocks;
+  const int64_t width = std::clamp<int64_t>(panels * row_blocks / (8 * threads()), 1, 8);
+  const int64_t column_blocks = (panels + width - 1) / width;
+  // Row blocks that share panels follow each other: the panels are then still in the cache.
+  for_each_unit(column_blocks * row_blocks, M * args.N * args.K, [&](int64_t unit) {
+    const int64_t first = unit / row_blocks * width, row = unit % row_blocks * rows;
+    if (row < M) kernel.run(args, stored, row, std::min(M, row + rows), first, std::min(panels, first + width));
+  });
+}
+
+void layer_norm(const NormArgs& args) {
+  for_each_unit(args.T, 8 * args.T * args.E, [&](int64_t row) { norm_row(args, row); });
+}
+
+void store_kv(const Pages& pages, int64_t T, Heads k, Heads v, const int64_t* slots) {
+  for_each_unit(T, 16 * T * pages.H * pages.D, [&](int64_t t) {  // what it costs is to wait for the memory
+    for (int64_t h = 0; h < pages.H; h++)
+      put(pages, k.data + t * k.token_stride + h * k.head_stride, v.data + t * v.token_stride + h * v.head_stride, h,
+          slots[t]);
+  });
+}
+
+void paged_attention(const Pages& pages, const Batch& batch, Heads q, float scale, float* out) {
+  const int32_t *starts = batch.query_starts, *lens = batch.context_lens;
+  struct Group {
+    int64_t seq, first, count;
+  };
+  std::vector<Group> groups;
+  int64_t longest = 0, seen = 0;
+  for (int64_t s = 0; s < batch.S; s++) {
+    for (int64_t t = starts[s]; t < starts[s + 1]; t += max_queries)
+      groups.push_back({s, t, std::min<int64_t>(max_queries, starts[s + 1] - t)});
+    longest = std::max<int64_t>(longest, lens[s]);
+    seen += lens[s] * (starts[s + 1] - starts[s]);
+  }
+  const size_t num_scores = max_queries * score_stride(pages, longest);
+  for_each_unit(groups.size() * pages.H, 2 * seen * pages.H * pages.D, [&](int64_t unit) {
+    static thread_local std::vector<float> scores;
+    if (scores.size() < num_scores) scores.resize(num_scores);
+    const Group& g = groups[unit / pages.H];
+    const int64_t h = unit % pages.H;
+    attend(pages,
+           {q.data + g.first * q.token_stride + h * q.head_stride, q.token_stride, g.count,
+            batch.block_tables + g.seq * batch.max_blocks, h, lens[g.seq] - (starts[g.seq + 1] - g.first) + 1,
+            out + (g.first * pages.H + h) * pages.D, pages.H * pages.D},
+           scale, scores.data());
+  });
+}
+
+void decoder_layer(const Pages& pages, const Batch& batch, const LayerArgs& args) {
+  const int64_t T = batch.T, E = args.E, F = args.F;
+  const bool before = args.norm_before;
+  float* const normed = args.scratch;
+  float* const qkv = normed + T * E;
+  float* const attended = qkv + 3 * T * E;
+  float* const hidden = attended + T * E;
+  const float* const x = args.x;
+  float* const y = args.y;
+
+  const auto norm = [&](const float* from, NormWeights n, float* to) {
+    layer_norm({T, E, from, n.weight, n.bias, to});
+    return to;
+  };
+  const auto project = [&](const float* from, int64_t K, LinearWeights l, const float* residual, float* to, int64_t N,
+                           bool relu) { linear({T, N, K, from, l.w, l.bias, residual, to, relu}, l.stored); };
+  const auto part = [&](int i) { return Heads{qkv + i * E, 3 * E, pages.D}; };
+
+  project(before ? norm(x, args.attention_norm, normed) : x, E, args.qkv, nullptr, qkv, 3 * E, false);
+  store_kv(pages, T, part(1), part(2), args.slots);
+  paged_attention(pages, batch, part(0), args.scale, attended);
+  project(attended, E, args.out, x, y, E, false);
+  if (!before) norm(y, args.attention_norm, y);
+
+  project(before ? norm(y, args.final_norm, normed) : y, E, args.fc1, nullptr, hidden, F, true);
+  project(hidden, F, args.fc2, y, y, E, false);
+  if (!before) norm(y, args.final_norm, y);
+}
+
+}  // namespace openaisle

@@ -1,0 +1,70 @@
+// The parts of a decoder layer, and the layer as a whole, on plain memory and on several threads.
+#pragma once
+
+#include "attention.h"
+#include "linear.h"
+#include "norm.h"
+
+namespace openaisle {
+
+// The kernel for this CPU.
+const LinearKernel& linear_kernel();
+
+void linear(const LinearArgs&, Stored);
+
+void layer_norm(const NormArgs&);
+
+// Where the T tokens of a step stand: sequence s has the queries query_starts[s] to
+// query_starts[s + 1], the last ones of its context_lens[s] tokens, which lie in the blocks
+// block_tables[s].
+struct Batch {
+  int64_t T, S, max_blocks;
+  const int32_t* block_tables;  // [S, max_blocks]
+  const int32_t* query_starts;  // [S + 1]
+  const int32_t* context_lens;  // [S]
+};
+
+// Queries, keys or values: [T, H, D], each head in one run.
+struct Heads {
+  const float* data;
+  int64_t token_stride, head_stride;
+};
+
+// Writes the keys and values of T tokens to their slots [T].
+void store_kv(const Pages&, int64_t T, Heads k, Heads v, const int64_t* slots);
+
+// out [T, H, D]
+void paged_attention(const Pages&, const Batch&, Heads q, float scale, float* out);
+
+struct LinearWeights {
+  const void* w;
+  Stored stored;
+  const float* bias;  // or null
+};
+
+struct NormWeights {
+  const float* weight;  // or null
+  const float* bias;    // or null
+};
+
+// One decoder layer, x [T, E] -> y [T, E], with a hidden layer of F between fc1, ReLU and fc2. Norms
+// come before attention and fc1, or else after attention and fc2.
+struct LayerArgs {
+  int64_t E, F;
+  bool norm_before;
+  NormWeights attention_norm;
+  LinearWeights qkv, out;
+  NormWeights final_norm;
+  LinearWeights fc1, fc2;
+  const int64_t* slots;  // [T]
+  float scale;
+  const float* x;
+  float* y;
+  float* scratch;  // scratch_size(...) numbers
+};
+
+inline int64_t scratch_size(int64_t T, int64_t E, int64_t F) { return T * (5 * E + F); }
+
+void decoder_layer(const Pages&, const Batch&, const LayerArgs&);
+
+}  // namespace openaisle
