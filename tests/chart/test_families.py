@@ -1,6 +1,7 @@
 """GPU families: what each implies, and whether a model fits."""
 
 import itertools
+import re
 
 import pytest
 import yaml
@@ -158,6 +159,41 @@ def test_gpus_shared_in_time_are_used_only_where_asked_for(render):
     shared = terms(render(model(**values, sharedGpus=True)).pod("openaisle-m"))
     assert {"Tesla-T4", "Tesla-T4-SHARED"} <= set(shared[PRODUCT])
     assert shared["cloud.google.com/gke-accelerator"] == ["nvidia-tesla-t4"]
+
+
+def test_gke_s_slices_and_shared_gpus_are_not_taken_for_whole_ones(render):
+    def expressions(**settings):
+        pod = render(model(model="facebook/opt-125m", **settings)).pod("openaisle-m")
+        affinity = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        (term,) = [
+            {
+                item["key"].removeprefix("cloud.google.com/"): item["operator"]
+                for item in term["matchExpressions"]
+            }
+            for term in affinity["nodeSelectorTerms"]
+            if term["matchExpressions"][0]["key"].startswith("cloud.google.com/")
+        ]
+        return term
+
+    whole = expressions(gpuFamily="ampere")
+    assert whole["gke-gpu-partition-size"] == whole["gke-gpu-sharing-strategy"] == "DoesNotExist"
+    assert "gke-gpu-sharing-strategy" not in expressions(gpuFamily="ampere", sharedGpus=True)
+    assert expressions(gpuFamily="mig-1g.5gb") == {"gke-gpu-partition-size": "In"}
+
+
+def test_every_family_says_how_many_gpus_a_model_would_take_that_fits_none(chart, refusal):
+    families = yaml.safe_load((chart / "values.yaml").read_text())["gpuFamilies"]
+    sized = [name for name, family in families.items() if family.get("gpus")]
+    models = [
+        {"name": f"m{i}", "model": "lab/opt-900b", "gpuFamily": name, "dtype": families[name]["dtype"]}
+        for i, name in enumerate(sized)
+    ]
+    message = refusal({"models": models})
+    for i, name in enumerate(sized):
+        largest = max(gpu["memoryGiB"] for gpu in families[name]["gpus"])
+        (line,) = [line for line in message.splitlines() if line.startswith(f"- models[{i}] (m{i}): ")]
+        assert f"the largest GPU of the family {name} has {largest:.1f} GiB" in line
+        assert re.search(r"it takes \d+ of them", line)
 
 
 def test_all_labels_of_a_later_family_weigh_less_than_one_of_an_earlier(render):

@@ -1,77 +1,115 @@
 """Every GPU family on simulated nodes (KWOK): scheduling is real, the pods there are not.
 
-Nodes have the labels that NVIDIA's GPU feature discovery, AMD's node labeller and GKE set.
+For each label by which a family in values.yaml tells its GPUs there is a node that has only this label. The
+labels are those that NVIDIA's GPU feature discovery, AMD's node labeller, GKE and Karpenter set.
 """
 
-import pytest
+from __future__ import annotations
 
-from tests.cluster.conftest import CommandFailed, run, wait_for
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.conftest import CHART, CommandFailed, run, wait_for
 
 PRODUCT, GKE = "nvidia.com/gpu.product", "cloud.google.com/gke-accelerator"
-NVIDIA, AMD = "nvidia.com/gpu", "amd.com/gpu"
+GPUS_OF_A_NODE = 8
 
-# name -> labels, resource, GPUs
-NODES = {
-    "k80": ({PRODUCT: "Tesla-K80"}, NVIDIA, 4),
-    "m60": ({PRODUCT: "Tesla-M60"}, NVIDIA, 2),
-    "p100": ({PRODUCT: "Tesla-P100-PCIE-16GB"}, NVIDIA, 2),
-    "v100": ({PRODUCT: "Tesla-V100-SXM2-32GB"}, NVIDIA, 16),
-    "t4": ({PRODUCT: "Tesla-T4"}, NVIDIA, 1),
-    "t4-gke": ({GKE: "nvidia-tesla-t4"}, NVIDIA, 4),
-    "a10g": ({PRODUCT: "NVIDIA-A10G"}, NVIDIA, 4),
-    "a100": ({PRODUCT: "NVIDIA-A100-SXM4-80GB"}, NVIDIA, 8),
-    "a100-mig": ({PRODUCT: "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"}, NVIDIA, 7),
-    "l4": ({PRODUCT: "NVIDIA-L4"}, NVIDIA, 1),
-    "h100": ({PRODUCT: "NVIDIA-H100-80GB-HBM3"}, NVIDIA, 8),
-    "h200": ({PRODUCT: "NVIDIA-H200"}, NVIDIA, 8),
-    "b200": ({PRODUCT: "NVIDIA-B200"}, NVIDIA, 8),
-    "mi210": ({"amd.com/gpu.device-id": "740f"}, AMD, 4),
-    "mi300x": ({"amd.com/gpu.product-name": "AMD_Instinct_MI300X_OAM"}, AMD, 8),
-}
-
-# model's name -> its settings, the labels' values of the nodes that it may land on (none: it stays Pending)
-MODELS = {
-    "kepler": ({"gpuFamily": "kepler"}, {"Tesla-K80"}),
-    "maxwell": ({"gpuFamily": "maxwell"}, {"Tesla-M60"}),
-    "pascal": ({"gpuFamily": "pascal"}, {"Tesla-P100-PCIE-16GB"}),
-    "volta": ({"gpuFamily": "volta"}, {"Tesla-V100-SXM2-32GB"}),
-    "volta-13b": ({"gpuFamily": "volta", "model": "facebook/opt-13b"}, {"Tesla-V100-SXM2-32GB"}),
-    "volta-4": ({"gpuFamily": "volta", "gpus": 4, "engine": "vllm"}, {"Tesla-V100-SXM2-32GB"}),
-    "turing": ({"gpuFamily": "turing"}, {"Tesla-T4", "nvidia-tesla-t4"}),
-    "turing-2": ({"gpuFamily": "turing", "gpus": 2, "engine": "vllm"}, {"nvidia-tesla-t4"}),
-    "turing-8": ({"gpuFamily": "turing", "gpus": 8, "engine": "vllm"}, set()),
-    "ampere": ({"gpuFamily": "ampere"}, {"NVIDIA-A10G", "NVIDIA-A100-SXM4-80GB"}),
-    "ampere-13b": ({"gpuFamily": "ampere", "model": "facebook/opt-13b"}, {"NVIDIA-A100-SXM4-80GB"}),
-    "ampere-66b": (
-        {"gpuFamily": "ampere", "model": "facebook/opt-66b", "gpus": 2, "engine": "vllm"},
-        {"NVIDIA-A100-SXM4-80GB"},
-    ),
-    "mig": ({"gpuFamily": "mig-1g.10gb"}, {"NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"}),
-    "mig-2g": ({"gpuFamily": "mig-2g.20gb"}, set()),
-    "ada": ({"gpuFamily": "ada"}, {"NVIDIA-L4"}),
-    "ada-2": ({"gpuFamily": "ada", "gpus": 2, "engine": "vllm"}, set()),
-    "hopper": ({"gpuFamily": "hopper"}, {"NVIDIA-H100-80GB-HBM3", "NVIDIA-H200"}),
-    "hopper-66b": ({"gpuFamily": "hopper", "model": "facebook/opt-66b"}, {"NVIDIA-H200"}),
-    "blackwell": ({"gpuFamily": "blackwell", "model": "facebook/opt-66b"}, {"NVIDIA-B200"}),
-    "mi200": ({"gpuFamily": "amd-mi200"}, {"740f"}),
-    "mi300": ({"gpuFamily": "amd-mi300"}, {"AMD_Instinct_MI300X_OAM"}),
-    "amd": ({"gpuFamily": "amd"}, {"740f", "AMD_Instinct_MI300X_OAM"}),
-    # The preferred family where there is room, else the other one.
-    "preferred": ({"gpuFamily": ["blackwell", "hopper"]}, {"NVIDIA-B200"}),
-    "falls-back": (
-        {
-            "gpuFamily": ["turing", "volta"],
-            "gpus": 8,
-            "engine": "vllm",
-            "nodeSelector": {"simulated": "v100"},
-        },
-        {"Tesla-V100-SXM2-32GB"},
-    ),
-}
+FAMILIES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())["gpuFamilies"]
+SIZED = [name for name, family in FAMILIES.items() if family.get("gpus")]
+# The device plugin's strategy "mixed": the resource's name tells the slice.
+MIXED = {"resourceName": "nvidia.com/mig-1g.10gb", "imageVariants": ["cu126"], "gpus": [{"memoryGiB": 9.5}]}
 
 
-def node(name, labels, resource, count):
-    size = {"cpu": "64", "memory": "2Ti", "pods": "110", "ephemeral-storage": "10Ti", resource: str(count)}
+def largest(family: str) -> dict[str, Any]:
+    gpu: dict[str, Any] = max(FAMILIES[family]["gpus"], key=lambda gpu: gpu["memoryGiB"])
+    return gpu
+
+
+def smallest(family: str) -> dict[str, Any]:
+    gpu: dict[str, Any] = min(FAMILIES[family]["gpus"], key=lambda gpu: gpu["memoryGiB"])
+    return gpu
+
+
+def simulated_nodes() -> dict[str, tuple[dict[str, str], str]]:
+    """Labels and resource name of the nodes, by name."""
+    nodes: dict[str, tuple[dict[str, str], str]] = {}
+    for family in SIZED:
+        resource = FAMILIES[family]["resourceName"]
+        for number, (label, values) in enumerate(largest(family)["nodeLabels"].items()):
+            nodes[f"{family}-{number}"] = ({label: values[0]}, resource)
+        if smallest(family) is not largest(family):
+            label, values = next(iter(smallest(family)["nodeLabels"].items()))
+            nodes[f"{family}-small"] = ({label: values[0]}, resource)
+    nodes["turing-shared"] = ({PRODUCT: "Tesla-T4-SHARED"}, "nvidia.com/gpu")
+    nodes["mixed"] = ({PRODUCT: "NVIDIA-A100-SXM4-80GB"}, "nvidia.com/mig-1g.10gb")
+    slices = {GKE: "nvidia-a100-80gb", "cloud.google.com/gke-gpu-partition-size": "7g.80gb"}
+    nodes["gke-sliced"] = (slices, "nvidia.com/gpu")
+    shared = {GKE: "nvidia-tesla-t4", "cloud.google.com/gke-gpu-sharing-strategy": "time-sharing"}
+    nodes["gke-shared"] = (shared, "nvidia.com/gpu")
+    return nodes
+
+
+NODES = simulated_nodes()
+
+
+def nodes_of(*families: str, small: bool = True) -> set[str]:
+    return {
+        f"{family}-{number}" for family in families for number in (0, 1, 2, *(["small"] if small else []))
+    }
+
+
+def cases() -> dict[str, tuple[dict[str, Any], set[str]]]:
+    """Settings of a model and the nodes that it may land on (none: it stays Pending), by the model's name."""
+    models: dict[str, tuple[dict[str, Any], set[str]]] = {}
+    for family in SIZED:
+        whole = {"gpuFamily": family, "engine": "vllm", "image": "vllm"}
+        half_b = (
+            largest(family)["memoryGiB"]
+            * 0.6
+            * 2**30
+            / 1e9
+            / (4 if FAMILIES[family]["dtype"] == "float32" else 2)
+        )
+        models[f"{family}-one"] = ({"gpuFamily": family}, nodes_of(family))
+        models[f"{family}-four"] = (whole | {"gpus": 4}, nodes_of(family))
+        models[f"{family}-sixteen"] = (whole | {"gpus": 16}, set())
+        models[f"{family}-large"] = (
+            {"gpuFamily": family, "parameters": f"{half_b:.1f}b", "contextLength": 128},
+            nodes_of(family, small=False),
+        )
+    nvidia = {name for name, (_, resource) in NODES.items() if resource == "nvidia.com/gpu"}
+    models["nvidia"] = ({"gpuFamily": "nvidia"}, nvidia)
+    models["amd"] = ({"gpuFamily": "amd"}, nodes_of("amd-mi200", "amd-mi300", "amd-mi350"))
+    models["mixed"] = ({"gpuFamily": "mixed"}, {"mixed"})
+    models["shared"] = (
+        {"gpuFamily": "turing", "sharedGpus": True},
+        nodes_of("turing") | {"turing-shared", "gke-shared"},
+    )
+    models["only-shared"] = ({"gpuFamily": "turing", "nodeSelector": {"simulated": "turing-shared"}}, set())
+    models["only-gke-shared"] = ({"gpuFamily": "turing", "nodeSelector": {"simulated": "gke-shared"}}, set())
+    models["only-gke-sliced"] = ({"gpuFamily": "ampere", "nodeSelector": {"simulated": "gke-sliced"}}, set())
+    models["preferred"] = ({"gpuFamily": ["blackwell", "hopper"]}, nodes_of("blackwell"))
+    models["second-choice"] = (
+        {"gpuFamily": ["turing", "volta"], "nodeSelector": {"simulated": "volta-0"}},
+        {"volta-0"},
+    )
+    return models
+
+
+CASES = cases()
+
+
+def node(name: str, labels: dict[str, str], resource: str) -> dict[str, Any]:
+    size = {
+        "cpu": "64",
+        "memory": "16Ti",
+        "pods": "110",
+        "ephemeral-storage": "10Ti",
+        resource: str(GPUS_OF_A_NODE),
+    }
+    taint = "amd.com/gpu" if resource.startswith("amd.com/") else "nvidia.com/gpu"
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -81,7 +119,7 @@ def node(name, labels, resource, count):
             "labels": {"simulated": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
             | labels,
         },
-        "spec": {"taints": [{"key": resource, "value": "present", "effect": "NoSchedule"}]},
+        "spec": {"taints": [{"key": taint, "value": "present", "effect": "NoSchedule"}]},
         "status": {"capacity": size, "allocatable": size},
     }
 
@@ -93,7 +131,7 @@ def nodes(new_namespace):
     names = [f"node/simulated-{name}" for name in NODES]
     try:
         try:
-            run("kubectl", "wait", *names, "--for=condition=Ready", "--timeout=20s")
+            run("kubectl", "wait", *names, "--for=condition=Ready", "--timeout=30s")
         except CommandFailed:
             pytest.skip("the cluster simulates no nodes; install KWOK on it")
         yield
@@ -106,14 +144,17 @@ def pods(nodes, new_namespace):
     """Installs all the models at once; pods by the model's name, once the scheduler has seen each."""
     namespace = new_namespace()
     models = [
-        {"name": name, "model": "facebook/opt-125m", "tolerations": []} | settings
-        for name, (settings, _) in MODELS.items()
+        {"name": name.replace(".", "-"), "model": "facebook/opt-125m", "tolerations": []} | settings
+        for name, (settings, _) in CASES.items()
     ]
     namespace.install(
         values={
             "ingress": {"enabled": False},
+            "networkPolicy": {"enabled": False},
+            "podDisruptionBudget": {"enabled": False},
             "adapter": {"replicas": 0},
             "demo": {"enabled": False},
+            "gpuFamilies": {"mixed": MIXED},
             "models": models,
         }
     )
@@ -123,29 +164,32 @@ def pods(nodes, new_namespace):
             pod["metadata"]["labels"]["openaisle.io/model-name"]: pod
             for pod in namespace.get("pods", "", "-l", "app.kubernetes.io/component=opt")
         }
-        seen = [
-            condition
-            for pod in found.values()
-            for condition in pod.get("status", {}).get("conditions", [])
-            if condition["type"] == "PodScheduled"
-        ]
-        return found if len(seen) == len(MODELS) else None
+        return found if sum(reason(pod) is not None for pod in found.values()) == len(CASES) else None
 
-    found = wait_for("the scheduler", scheduled, timeout_s=60)
+    found = wait_for("the scheduler", scheduled, timeout_s=90)
     yield found
     namespace.helm("uninstall", "openaisle")
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_model_lands_on_a_node_of_its_family_or_stays_pending(pods, name):
-    _, wanted = MODELS[name]
-    pod = pods[name]
+def reason(pod: dict[str, Any]) -> str | None:
+    """What the scheduler says of the pod; None before it has looked at it."""
+    for condition in pod.get("status", {}).get("conditions", []):
+        if condition["type"] == "PodScheduled":
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+    return None
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_model_lands_on_a_node_of_its_family_or_stays_pending_and_says_why(pods, name):
+    _, wanted = CASES[name]
+    pod = pods[name.replace(".", "-")]
     landed = pod["spec"].get("nodeName")
     if wanted:
-        assert landed, pod["status"]["conditions"]
-        labels, _, _ = NODES[landed.removeprefix("simulated-")]
-        assert set(labels.values()) <= wanted
+        assert landed, reason(pod)
+        assert landed.removeprefix("simulated-") in wanted
     else:
         assert landed is None
-        (condition,) = [item for item in pod["status"]["conditions"] if item["type"] == "PodScheduled"]
-        assert condition["reason"] == "Unschedulable"
+        why = "node affinity" if name.startswith("only-") else "Insufficient"
+        told = reason(pod) or ""
+        assert told.startswith("Unschedulable: ")
+        assert why in told

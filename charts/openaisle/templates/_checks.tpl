@@ -136,7 +136,7 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- range $family.gpus }}{{ if gt (float64 .memoryGiB) $largest }}{{ $largest = float64 .memoryGiB }}{{ end }}{{ end }}
 {{- $count := divf $total (subf $largest 1.0) | ceil | int }}
 {{- $power := 1 }}
-{{- range until 8 }}{{ if lt $power $count }}{{ $power = mul $power 2 | int }}{{ end }}{{ end }}
+{{- range until 16 }}{{ if lt $power $count }}{{ $power = mul $power 2 | int }}{{ end }}{{ end }}
 {{- $advice := printf "it takes %d of them, so choose a family with more memory" $power }}
 {{- if include "openaisle.vllmRuns" $model }}{{ $advice = printf "it takes %d of them: write engine: vllm and gpus: %d, or choose a family with more memory" $power $power }}{{ end }}
 {{- $errors = append $errors (printf "%s: the model doesn't fit: %s; with 1 GiB for the runtime that is %.1f GiB, and the largest GPU of the family %s has %.1f GiB (engine %s uses %d); %s." $where $numbers (addf $total 1.0) $name $largest $model.engine (ternary (int $model.gpus) 1 (eq $model.engine "vllm")) $advice) }}

@@ -97,7 +97,8 @@ JSON array. Beside the keys of values.yaml each has
 
 {{- /*
 nodeSelectorTerms of a family, one for each label that may tell the GPU; none if it asks for no label.
-GPU feature discovery calls a GPU that is shared in time by another product name.
+GPU feature discovery calls a slice, and a GPU that is shared in time, by another product name. GKE calls them
+as the whole GPU, and tells by further labels.
 */ -}}
 {{- define "openaisle.familyTerms" -}}
 {{- $shared := .sharedGpus }}
@@ -112,7 +113,14 @@ GPU feature discovery calls a GPU that is shared in time by another product name
 {{- end }}
 {{- $terms := list }}
 {{- range $label, $values := $labels }}
-{{- $terms = append $terms (dict "matchExpressions" (list (dict "key" $label "operator" "In" "values" $values))) }}
+{{- $expressions := list (dict "key" $label "operator" "In" "values" $values) }}
+{{- if eq $label "cloud.google.com/gke-accelerator" }}
+{{- $expressions = append $expressions (dict "key" "cloud.google.com/gke-gpu-partition-size" "operator" "DoesNotExist") }}
+{{- if not $shared }}
+{{- $expressions = append $expressions (dict "key" "cloud.google.com/gke-gpu-sharing-strategy" "operator" "DoesNotExist") }}
+{{- end }}
+{{- end }}
+{{- $terms = append $terms (dict "matchExpressions" $expressions) }}
 {{- end }}
 {{- toJson $terms }}
 {{- end }}
