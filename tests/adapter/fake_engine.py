@@ -59,7 +59,7 @@ async def fake_engine(
 ) -> AsyncIterator[FakeEngine]:
     """An engine that serves while the block runs; at its end its connections are cut."""
     engine = FakeEngine(model, handler)
-    runner = web.AppRunner(engine.app(), shutdown_timeout=0, handler_cancellation=True)
+    runner = web.AppRunner(engine.app(), shutdown_timeout=0.01, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()

@@ -11,7 +11,7 @@ import pytest
 from adapter.conftest import KEY
 from adapter.fake_engine import fake_engine, stream_of
 from aiohttp import web
-from openaisle_adapter.routes import completions
+from openaisle_adapter import body
 from openaisle_adapter.settings import StaticBackend
 
 BODY = {"model": "fake/model", "prompt": "Once"}
@@ -229,7 +229,7 @@ async def test_backend_that_does_not_speak_http_gives_502(adapter):
 
 
 async def test_body_that_does_not_come_gives_408(adapter, monkeypatch):
-    monkeypatch.setattr(completions, "BODY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(body, "BODY_TIMEOUT_S", 0.1)
     half = f"POST /v1/completions HTTP/1.1\r\nauthorization: Bearer {KEY}\r\ncontent-length: 9\r\n\r\n{{"
     async with fake_engine() as engine, adapter(engine.url) as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)

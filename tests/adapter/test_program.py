@@ -15,7 +15,7 @@ import httpx
 import pytest
 from adapter.fake_engine import fake_engine, stream_of
 from adapter.fake_kubernetes import fake_kubernetes
-from openaisle_adapter import settings
+from openaisle_adapter import command_line, settings
 from openaisle_adapter.__main__ import main
 
 BODY = {"model": "fake/model", "prompt": "x"}
@@ -221,6 +221,11 @@ def said_by_main(capsys, monkeypatch):
         (["--port", "many"], "'many' is not a number"),
         (["--port", "70000"], "70000 is not between 0 and 65535"),
         (["--nope"], "--nope"),
+        (
+            ["--backend", "http://a", "--path-prefix", "openaisle"],
+            "'openaisle' is no path such as /openaisle",
+        ),
+        (["--backend", "http://a", "--wait-s", "-1"], "-1 is not between 0 and 3600"),
         (["--backend", "http://a", "--auth-token", "%%%"], "--auth-token is not base64"),
         (["--backend", "http://a", "--api-key", "a b"], "--api-key contains a space"),
         (["--backend", "http://a", "--keys-dir", "/no/such/dir"], "/no/such/dir"),
@@ -277,9 +282,15 @@ async def test_unreachable_api_server_is_named(program, tmp_path):
     ],
 )
 def test_backend_is_read_with_or_without_its_model(text, model, url):
-    read = settings.parse_settings(["--backend", text], {})
+    read = command_line.parse_settings(["--backend", text], {})
     assert read.backends == (settings.StaticBackend(url, model),)
 
 
+@pytest.mark.parametrize(("text", "prefix"), [("/", ""), ("/a", "/a"), ("/a/b/", "/a/b")])
+def test_path_prefix_has_no_slash_at_its_end(text, prefix):
+    read = command_line.parse_settings(["--backend", "http://a", "--path-prefix", text], {})
+    assert read.path_prefix == prefix
+
+
 def test_key_may_come_from_the_environment():
-    assert settings.parse_settings(["--backend", "http://a"], {"OPENAISLE_API_KEY": "k"}).api_key == "k"
+    assert command_line.parse_settings(["--backend", "http://a"], {"OPENAISLE_API_KEY": "k"}).api_key == "k"

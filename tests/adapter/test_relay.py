@@ -185,11 +185,53 @@ async def test_legacy_route_names_the_model_in_the_path(adapter, path):
     assert engine.requests[0].raw_path == path
 
 
-@pytest.mark.parametrize("path", ["/tokenize", "/detokenize"])
-async def test_tokenizer_routes_need_no_model_where_there_is_only_one(adapter, path):
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+async def test_model_has_to_be_named_for_a_completion(adapter, path):
     async with fake_engine() as engine, adapter(engine.url) as client:
-        assert (await client.post(path, json={"prompt": "x"})).status_code == 200
-    assert engine.requests[0].path == path
+        assert (await client.post(path, json={"prompt": "x"})).status_code == 400
+        assert (await client.post(path, json={"model": "fake/model"})).status_code == 200
+    assert [request.raw_path for request in engine.requests] == [path]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/tokenize"), ("POST", "/detokenize"), ("GET", "/tokenizer_info")]
+)
+@pytest.mark.parametrize("below_v1", [False, True])
+async def test_tokenizer_routes_need_no_model_where_there_is_only_one(adapter, method, path, below_v1):
+    asked = f"/v1{path}" if below_v1 else path
+    async with fake_engine() as engine, adapter(engine.url) as client:
+        assert (await client.request(method, asked, json={"prompt": "x"})).status_code == 200
+    assert engine.requests[0].raw_path == path
+    assert engine.bodies == [b'{"prompt":"x"}']
+
+
+async def test_tokenizer_routes_find_the_model_that_is_named(adapter):
+    async with (
+        fake_engine("org/one") as one,
+        fake_engine("org/two") as two,
+        adapter(StaticBackend(one.url, "org/one"), StaticBackend(two.url, "org/two")) as client,
+    ):
+        assert (await client.post("/tokenize", json={"model": "org/two"})).status_code == 200
+        assert (await client.get("/tokenizer_info?model=org%2Ftwo")).status_code == 200
+        for response in (await client.post("/tokenize", json={}), await client.get("/tokenizer_info")):
+            assert response.status_code == 400
+            assert response.json()["error"]["param"] == "model"
+        assert (await client.get("/tokenizer_info?model=no")).status_code == 404
+    assert (len(one.requests), len(two.requests)) == (0, 2)
+
+
+async def test_client_of_http_1_0_gets_a_stream_without_chunks(adapter):
+    first, last = b'data: {"a": 1}\n\n', b"data: [DONE]\n\n"
+    async with fake_engine(handler=stream_of(first, last)) as engine, adapter(engine.url) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        head = f"POST /v1/completions HTTP/1.0\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(BODY)}"
+        writer.write(head.encode() + b"\r\nconnection: keep-alive\r\n\r\n" + BODY)
+        answer = await asyncio.wait_for(reader.read(), 5)  # to the end of the connection
+        writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert body == first + last
+    assert b"transfer-encoding" not in head.lower()
+    assert b"connection: close" in head.lower()
 
 
 async def test_openai_client_completes_streams_and_retrieves(adapter):

@@ -96,7 +96,7 @@ async def test_model_that_is_no_name_is_refused(adapter, fields):
 @pytest.mark.parametrize(
     ("method", "path", "hint"),
     [
-        ("POST", "/v1/chat/completions", "/v1/completions"),
+        ("POST", "/chat/completions", "/v1/chat/completions"),
         ("POST", "/completions", "/v1/completions"),
         ("GET", "/models", "/v1/models"),
         ("GET", "/v1/v1/models", "/v1 is there twice"),

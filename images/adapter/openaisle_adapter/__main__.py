@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import uvloop
 
 from .access_log import setup_logging
+from .command_line import parse_settings
 from .errors import StartError
 from .server import run
-from .settings import parse_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

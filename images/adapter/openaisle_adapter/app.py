@@ -38,12 +38,14 @@ from .errors import (
     UpstreamTimeout,
 )
 from .hints import no_such_route
+from .hold import Hold
 from .metrics import Metrics
+from .prefix import request_class
 from .proxy import Proxy
-from .routes.completions import setup_completions
 from .routes.health import setup_health
 from .routes.models import setup_models
 from .routes.pages import setup_pages
+from .routes.relayed import setup_relayed
 from .settings import Settings
 from .upstream import Upstream
 
@@ -60,7 +62,11 @@ _numbers = itertools.count(1)
 def create_app(settings: Settings, keys: Keys, backends: Backends, upstream: Upstream) -> Sanic:
     """The app, ready to be served; its parts are in `app.ctx`."""
     # Sanic wants a name of its own for every app in a process.
-    app = Sanic(f"openaisle-adapter-{next(_numbers)}", configure_logging=False)
+    app = Sanic(
+        f"openaisle-adapter-{next(_numbers)}",
+        request_class=request_class(settings.path_prefix),
+        configure_logging=False,
+    )
     app.config.update(
         {
             "ACCESS_LOG": False,
@@ -70,19 +76,20 @@ def create_app(settings: Settings, keys: Keys, backends: Backends, upstream: Ups
             "REQUEST_MAX_SIZE": max(settings.max_body_bytes, MAX_DISCARDED_BYTES),
             "REQUEST_MAX_HEADER_SIZE": LONGEST_HEADER,
             # Counted from the last byte sent; the proxy's own limit comes first.
-            "RESPONSE_TIMEOUT": settings.timeout_s + 60,
+            "RESPONSE_TIMEOUT": settings.wait_s + settings.timeout_s + 60,
         }
     )
     app.ctx.settings = settings
     app.ctx.keys = keys
     app.ctx.backends = backends
     app.ctx.catalog = Catalog(backends, upstream)
-    app.ctx.metrics = Metrics(backends)
-    app.ctx.proxy = Proxy(backends, upstream)
+    hold = Hold(backends, settings.wait_s)
+    app.ctx.metrics = Metrics(backends, hold)
+    app.ctx.proxy = Proxy(backends, upstream, hold)
     app.ctx.draining = False
     app.ctx.finish = lambda record: _finish(record, app.ctx.metrics)
 
-    setup_completions(app)
+    setup_relayed(app)
     setup_models(app)
     setup_health(app)
     setup_pages(app, settings.page_dir)

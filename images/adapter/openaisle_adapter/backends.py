@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from .errors import ModelNotFound, Unavailable
@@ -53,6 +53,7 @@ class Backends:
         self._heard_at: dict[str, float] = {}
         self._outstanding: Counter[str] = Counter()
         self._probes: dict[str, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
 
     def expect(self, source: str) -> None:
         """Announce a source, before it has said anything."""
@@ -65,6 +66,12 @@ class Backends:
         urls = {backend.url for backend in self._all()}
         for url in [url for url in self._probes if url not in urls]:
             self._probes.pop(url).cancel()
+        self._announce_change()
+
+    async def change(self, limit_s: float) -> None:
+        """Wait until there may be a replica that was not ready before, or for the limit."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), limit_s)
 
     def heard(self, source: str) -> None:
         """Note that a source has given a sign of life, with or without news."""
@@ -162,6 +169,12 @@ class Backends:
             healthy = await self._is_healthy(url)
         del self._probes[url]
         logger.info("%s is healthy again.", url)
+        self._announce_change()
+
+    def _announce_change(self) -> None:
+        # Whoever waits holds the old event; the next change needs a new one.
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _all(self) -> Iterator[Backend]:
         for snapshot in self._snapshots.values():

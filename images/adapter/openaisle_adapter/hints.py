@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-KNOWN = ("/completions", "/models", "/engines")
+KNOWN = ("/completions", "/chat/completions", "/models", "/engines")
 
 
 def no_such_route(method: str, path: str) -> str:
@@ -12,19 +12,17 @@ def no_such_route(method: str, path: str) -> str:
 
 
 def _hint(path: str) -> str:
-    if path.rstrip("/").endswith("/chat/completions"):
-        return (
-            "The models here are base models: they continue a text and do not chat. "
-            "Send a `prompt` to /v1/completions."
-        )
     if path.startswith("//"):
         return f"The path begins with two slashes: ask for {'/' + path.lstrip('/')}."
     if path.startswith("/v1/v1/"):
         return f"/v1 is there twice: the base URL ends with /v1, and the path is {path[3:]}."
     if path.startswith(KNOWN):
         return f"The path lacks /v1: ask for /v1{path}, or let the client's base URL end with /v1."
-    if path.startswith("/v1/completions/"):
-        return "The client's base URL ends with /v1; the client adds /completions itself."
+    if path.startswith(("/v1/completions/", "/v1/chat/completions/")):
+        return "The client's base URL ends with /v1; the client adds the rest itself."
     if path.startswith("/v1"):
-        return "The routes are POST /v1/completions, GET /v1/models and GET /v1/models/{model}; see /docs/."
+        return (
+            "The routes are POST /v1/completions, POST /v1/chat/completions, GET /v1/models and "
+            "GET /v1/models/{model}; see /docs/."
+        )
     return "The API begins at /v1; its documentation is at /docs/."

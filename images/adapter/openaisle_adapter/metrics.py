@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from .access_log import Record
 from .backends import Backends
+from .hold import Hold
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -17,7 +18,7 @@ SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 class Metrics:
     """The adapter's figures; one registry for each app, so that tests can have several."""
 
-    def __init__(self, backends: Backends):
+    def __init__(self, backends: Backends, hold: Hold):
         self._registry = CollectorRegistry()
         self._registry.register(_BackendCollector(backends))
         self._requests = Counter(
@@ -51,6 +52,11 @@ class Metrics:
             "Requests being answered now.",
             registry=self._registry,
         )
+        Gauge(
+            "openaisle_adapter_waiting_requests",
+            "Requests that wait for a replica of their model.",
+            registry=self._registry,
+        ).set_function(lambda: hold.waiting)
 
     def count(self, record: Record) -> None:
         """Count a finished request."""
