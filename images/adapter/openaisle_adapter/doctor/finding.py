@@ -7,6 +7,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 Status = Literal["ok", "warn", "fail", "skipped"]
+Anchor = Literal[
+    "",
+    "401",
+    "404",
+    "429",
+    "502",
+    "crashloop",
+    "dns",
+    "drivers",
+    "evicted",
+    "hub",
+    "image-pull",
+    "no-address",
+    "not-created",
+    "not-ready",
+    "oomkilled",
+    "pending",
+    "secrets",
+    "slow",
+    "volumes",
+]
 
 
 @dataclass(frozen=True)
@@ -20,7 +41,7 @@ class Finding:
     """What was seen, without a full stop."""
     cure: str = ""
     """What to do about it: a sentence or a command; empty when all is well."""
-    see: str = ""
+    see: Anchor = ""
     """An anchor of docs/troubleshooting.md; empty: none."""
 
 

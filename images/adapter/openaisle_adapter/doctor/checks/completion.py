@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
-from ..finding import Finding
+from ..finding import Anchor, Finding
 
 TIMEOUT_S = 60.0
 PROMPT = "Once upon a time"
@@ -51,11 +51,11 @@ async def _complete(session: aiohttp.ClientSession, url: str, key: str, model: s
     return Finding("completion", "ok", f"{model}: {PROMPT + said!r} in {seconds:.1f} s")
 
 
-_OTHER = ("kubectl logs of the gateway and of the model tell more", "502")
-_CURES = {
+_OTHER: tuple[str, Anchor] = ("kubectl logs of the gateway and of the model tell more", "502")
+_CURES: dict[int, tuple[str, Anchor]] = {
     401: ("the gateway has not read the Secret's keys yet (it takes a minute), or cannot", "401"),
     404: ("no Service carries this model's name: helm upgrade, or see the names with GET /v1/models", "404"),
-    429: ("the model's queue or the key's limits are full; ask again later", "slow"),
+    429: ("the model's queue or the key's limits are full; ask again later", "429"),
     503: ("no replica takes requests now: see the pods above", "502"),
     504: ("the model is silent for longer than the gateway's --timeout-s: see its log", "502"),
 }
@@ -68,5 +68,5 @@ def _message(text: str) -> str:
         return text[:200]
 
 
-def _failed(model: str, text: str, cure: str, see: str) -> Finding:
+def _failed(model: str, text: str, cure: str, see: Anchor) -> Finding:
     return Finding("completion", "fail", f"{model}: {text}", cure, see)

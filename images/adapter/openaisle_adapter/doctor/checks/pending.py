@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..finding import Finding
+from ..finding import Anchor, Finding
 from ..view import Object, View, labels, name
 from .nodes import gpu_counts_command
 
@@ -14,7 +14,7 @@ def explain(view: View, pod: Object, where: str, message: str) -> Finding:
     """The scheduler's sentence with a cure for each reason in it."""
     reasons = message.partition(" preemption: ")[0].strip()
     cures = list(_cures(view, pod, reasons)) or [f"kubectl -n {view.namespace} describe pod {name(pod)}"]
-    anchor = "volumes" if "olume" in reasons else "pending"
+    anchor: Anchor = "volumes" if "olume" in reasons else "pending"
     return Finding("pods", "fail", f"{where} is Pending: {reasons}", "; ".join(cures), anchor)
 
 

@@ -9,7 +9,7 @@ from ..finding import Finding
 from ..view import COMPONENT, MODEL_NAME, Object, View, labels, name
 from . import pending, waiting
 
-SLOW_START_S = 60.0
+SLOW_START_S = 10.0
 """A container that is being created for longer lacks something, mostly a volume."""
 
 
