@@ -47,6 +47,7 @@ class Generation:
         self._prompt_index = {request_id: index for index, request_id in enumerate(request_ids)}
         self._events: list[tuple[int, Event]] = []
         self._waiter: asyncio.Future[None] | None = None
+        self.timed_out = False
 
     async def next_events(self) -> list[tuple[int, Event]]:
         """What has come since the last call, each with the index of its prompt; waits for something."""
@@ -68,9 +69,7 @@ class Generation:
 
     def close(self) -> None:
         """Nothing more is wanted: the engine drops what still runs. May be called again."""
-        for request_id in self._request_ids:
-            if any((request_id, sample) in self._open for sample in range(self._num_samples)):
-                self._client.send(Cancel(request_id))
+        self._cancel_open()
         for request_id, sample in list(self._open):
             self._end(request_id, sample)
         self._client.forget(self._request_ids)
@@ -80,6 +79,12 @@ class Generation:
         for request_id in self._request_ids:
             self.add(Failure(request_id, message))
         self.wake()
+
+    def expire(self, after_s: float) -> None:
+        """Every prompt ends with a failure since its time is over; the engine drops what still runs."""
+        self.timed_out = True
+        self._cancel_open()
+        self.fail(f"The answer took longer than the {after_s:g} seconds that this server allows.")
 
     def add(self, event: Event) -> None:
         """One event from the engine; `wake` follows when the step is handed out."""
@@ -96,6 +101,11 @@ class Generation:
         """Let `next_events` return."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _cancel_open(self) -> None:
+        for request_id in self._request_ids:
+            if any((request_id, sample) in self._open for sample in range(self._num_samples)):
+                self._client.send(Cancel(request_id))
 
     def _end(self, request_id: str, sample: int) -> None:
         if (request_id, sample) in self._open:

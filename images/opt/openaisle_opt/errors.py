@@ -10,7 +10,8 @@ OpenAisleError
     ├── InvalidRequest             400
     │   └── ContextLengthExceeded  400
     ├── NotFound                   404
-    │   └── ModelNotFound          404
+    │   ├── ModelNotFound          404
+    │   ├── NoChatTemplate         404
     │   └── UnknownRoute           404
     ├── MethodNotAllowed           405
     ├── RequestTimedOut            408
@@ -20,7 +21,8 @@ OpenAisleError
     ├── QueueFull                  429
     ├── HeadersTooLarge            431
     ├── EngineFailed               500
-    └── Unavailable                503
+    ├── Unavailable                503
+    └── AnswerTimedOut             504
 """
 
 from __future__ import annotations
@@ -107,6 +109,18 @@ class ModelNotFound(NotFound):
         )
 
 
+class NoChatTemplate(NotFound):
+    """The model continues texts; nobody has told the server how a chat becomes one."""
+
+    code = "no_chat_template"
+
+    def __init__(self, model: str):
+        super().__init__(
+            f"The model `{model}` has no chat template: it continues a text and does not chat. "
+            "Send a `prompt` to /v1/completions."
+        )
+
+
 class UnknownRoute(NotFound):
     """There is no such route; the message says which is most likely meant."""
 
@@ -183,3 +197,9 @@ class Unavailable(ApiError):
 
     def __init__(self, message: str, *, retry_after_s: int):
         super().__init__(message, headers={"retry-after": str(retry_after_s)})
+
+
+class AnswerTimedOut(ApiError):
+    """The answer took longer than --request-timeout-s allows."""
+
+    status = 504

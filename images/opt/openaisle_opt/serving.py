@@ -15,6 +15,7 @@ import uvloop
 from sanic import Sanic
 from sanic.server import AsyncioServer, HttpProtocol
 
+from .chat_template import ChatTemplate, load_chat_template
 from .checkpoint import resolve
 from .engine_client import EngineClient
 from .errors import EngineError
@@ -26,7 +27,7 @@ from .server.context import Context
 from .server.health import Health
 from .server.metrics import Metrics
 from .settings import Settings
-from .tokenizer import load_tokenizer
+from .tokenizer import OptTokenizer, load_tokenizer
 
 logger = logging.getLogger("openaisle_opt")
 
@@ -144,9 +145,10 @@ class Server:
             )
             self._process = EngineProcess(self._settings.engine(str(self._folder)), self._engine_target)
         assert self._folder is not None
-        tokenizer = asyncio.create_task(asyncio.to_thread(load_tokenizer, self._folder))
+        loading = asyncio.to_thread(_load_texts, self._folder, self._settings.chat_template)
+        texts = asyncio.create_task(loading)
         await self._engine.connect(self._process.socket_path, self._process.why_ended)
-        self._context.tokenizer = await tokenizer
+        self._context.tokenizer, self._context.chat_template = await texts
         try:
             await self._engine.run(self._on_progress, self._on_ready)
         except EngineError as error:
@@ -198,3 +200,8 @@ class Server:
         for connection in list(http.connections):
             connection.abort()
         Sanic.unregister_app(self._app)
+
+
+def _load_texts(folder: Path, chat_template: str | None) -> tuple[OptTokenizer, ChatTemplate | None]:
+    tokenizer = load_tokenizer(folder)
+    return tokenizer, load_chat_template(folder, chat_template, tokenizer.special_tokens)

@@ -57,6 +57,8 @@ class Settings:
     """Branch, tag or commit of a model on the Hub."""
     served_model_name: str = BUNDLED_MODEL_NAME
     """The id that clients send as `model`."""
+    chat_template: str | None = None
+    """A file with the template that makes a text of a chat; None takes the checkpoint's own, if any."""
     dtype: str = "auto"
     device: str = "auto"
     max_model_len: int | None = None
@@ -68,6 +70,8 @@ class Settings:
     max_waiting: int = 512
     """Sequences that may wait beyond `max_num_seqs` before a request is refused with 429."""
     num_threads: int | None = None
+    request_timeout_s: float = 0.0
+    """How long an answer may take before it ends with 504; 0 sets no limit."""
     grace_period_s: float = 60.0
     """How long running requests may take to finish after SIGTERM."""
     max_body_bytes: int = 4 * 1024 * 1024
@@ -155,6 +159,12 @@ def _name(text: str) -> str:
     return text
 
 
+def _file(text: str) -> str:
+    if not Path(text).expanduser().is_file():
+        raise argparse.ArgumentTypeError(f"there is no file '{text}'")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     default = Settings()
     parser = Parser(
@@ -187,6 +197,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_name,
         metavar="NAME",
         help="the id that clients send as model (the Hub's id, or the folder's name)",
+    )
+    add(
+        "--chat-template",
+        type=_file,
+        metavar="FILE",
+        help="a Jinja2 template, as Hugging Face's chat_template, by which the model takes "
+        "/v1/chat/completions (the checkpoint's own, if it has one)",
     )
     add(
         "--dtype",
@@ -248,6 +265,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_number(int, 1, 4096),
         metavar="N",
         help="threads of the model on a CPU (the cores that this process may use)",
+    )
+    add(
+        "--request-timeout-s",
+        type=_number(float, 0, 86400),
+        default=default.request_timeout_s,
+        metavar="SECONDS",
+        help=f"how long an answer may take before it ends with 504; 0 sets no limit "
+        f"({default.request_timeout_s:g})",
     )
     add(
         "--grace-period-s",

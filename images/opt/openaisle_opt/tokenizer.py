@@ -77,6 +77,14 @@ class OptTokenizer:
         starts = [start for start, _ in encoding.offsets]
         return TokenizedText(self._bos_token_ids + encoding.ids, [0] * len(self._bos_token_ids) + starts)
 
+    async def encode_once_begun(self, text: str) -> TokenizedText:
+        """As `encode`, but a `</s>` that the text itself begins with is not put there twice."""
+        tokenized = await self.encode(text)
+        leading = self.num_leading_tokens
+        if tokenized.token_ids[leading : 2 * leading] == self._bos_token_ids:
+            return TokenizedText(tokenized.token_ids[leading:], tokenized.offsets[leading:])
+        return tokenized
+
     def _encode_without_the_interpreter(self, text: str) -> Encoding:
         """As `Tokenizer.encode`, which unlike a batch of one keeps the interpreter's lock."""
         return self._tokenizer.encode_batch([text], add_special_tokens=False)[0]
@@ -89,6 +97,10 @@ class OptTokenizer:
     def num_leading_tokens(self) -> int:
         """Tokens that `encode` puts before every text."""
         return len(self._bos_token_ids)
+
+    def token_name(self, token_id: int) -> str:
+        """A token as the vocabulary writes it, with `Ġ` for a space."""
+        return self._tokenizer.id_to_token(token_id) or self.token_text(token_id)
 
     def decode(self, token_ids: list[int], *, keep_special_tokens: bool = False) -> str:
         """The text of some tokens; bytes that are no UTF-8 become U+FFFD."""

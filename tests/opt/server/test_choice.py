@@ -6,6 +6,7 @@ from openaisle_opt.detokenizer import StopStrings
 from openaisle_opt.protocol import Token, TokenLogprobs
 from openaisle_opt.server.choice import Choice
 from openaisle_opt.server.prompts import EncodedPrompt
+from openaisle_opt.server.shapes import CompletionShape
 from openaisle_opt.tokenizer import OptTokenizer
 
 
@@ -13,16 +14,17 @@ def _pieces(tokenizer: OptTokenizer, text: str, stop: list[str]) -> list[tuple[s
     """Text, tokens and offsets that come out after each token of `text`."""
     prompt = EncodedPrompt([2], "hello", [0])
     stops = StopStrings(stop) if stop else None
-    choice = Choice(prompt, tokenizer, stop=stops, echo=False, num_top=0)
+    choice = Choice(prompt, tokenizer, stop=stops, echo=False, keeps_entries=True)
+    shape = CompletionShape(tokenizer, num_top=0)
     token_ids = tokenizer._tokenizer.encode(text, add_special_tokens=False).ids
     pieces = []
     for place, token_id in enumerate(token_ids, 1):
         reason = "length" if place == len(token_ids) else None
         choice.push(Token("0", 0, token_id, 0.0, TokenLogprobs(-1.0), reason))
-        if (taken := choice.take()) is not None:
-            text, logprobs = taken
-            assert logprobs is not None
-            pieces.append((text, logprobs.tokens, logprobs.text_offset))
+        if (piece := choice.take()) is not None:
+            shaped = shape.piece(0, piece)
+            assert shaped.logprobs is not None
+            pieces.append((shaped.text, shaped.logprobs.tokens, shaped.logprobs.text_offset))
     return pieces
 
 

@@ -68,7 +68,7 @@ async def test_methods_that_a_route_does_not_know_are_named(served: Served, path
     [
         ("/completions", "The path lacks /v1: ask for /v1/completions"),
         ("/v1/v1/completions", "/v1 is there twice"),
-        ("/v1/chat/completions", "do not chat. Send a `prompt` to /v1/completions."),
+        ("/chat/completions", "ask for /v1/chat/completions"),
         ("/models", "ask for /v1/models"),
         ("/v1/completions/more", "the client adds /completions itself"),
         ("/", "The routes are POST /v1/completions"),
@@ -312,7 +312,7 @@ async def test_text_becomes_tokens_and_back_as_at_vllm(served: Served) -> None:
         "count": 3,
         "max_model_len": 64,
         "tokens": [2, 263, 268],
-        "token_strs": ["</s>", "hello", " world"],
+        "token_strs": ["</s>", "hello", "Ġworld"],
     }
     plain = await served.client.post("/tokenize", json={"prompt": "hello", "add_special_tokens": False})
     assert plain.json() == {"count": 1, "max_model_len": 64, "tokens": [263], "token_strs": None}

@@ -8,13 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from openaisle_opt.errors import ApiError
-from openaisle_opt.server.schema import (
-    CompletionRequest,
-    encode_json,
-    parse_completion,
-    parse_detokenize,
-    parse_tokenize,
-)
+from openaisle_opt.server.schema import CompletionRequest, encode_json, parse_completion
+from openaisle_opt.server.token_schema import parse_detokenize, parse_tokenize
 
 FIELDS = [
     "model",

@@ -234,3 +234,24 @@ async def test_a_model_that_is_loading_asks_for_patience(serve_app: ServeApp) ->
     assert response.json()["error"]["type"] == "server_error"
     assert "loading the weights, 25%" in response.json()["error"]["message"]
     assert int(response.headers["retry-after"]) > 0
+
+
+async def test_an_answer_that_takes_too_long_ends(serve_app: ServeApp) -> None:
+    served = await serve_app(request_timeout_s=0.05)
+    served.engine.hold = True
+    response = await served.post(prompt="hello")
+    assert response.status_code == 504
+    assert response.json()["error"] == {
+        "message": "The answer took longer than the 0.05 seconds that this server allows.",
+        "type": "server_error",
+        "param": None,
+        "code": None,
+    }
+    assert (await served.engine.cancelled.get()).sample is None
+    served.engine.hold, served.engine.ends = False, False
+    streamed = await served.post(prompt="hello", stream=True)
+    assert streamed.status_code == 200
+    last = streamed.text.removesuffix("\n\n").split("\n\n")[-1]
+    assert "took longer" in json.loads(last.removeprefix("data: "))["error"]["message"]
+    assert "[DONE]" not in streamed.text
+    assert served.context.engine.num_outstanding == 0

@@ -9,7 +9,7 @@ import msgspec
 
 from ..detokenizer import StopStrings
 from ..engine_client import Generation
-from ..errors import EngineFailed
+from ..errors import AnswerTimedOut, EngineFailed
 from ..protocol import Prompt, Token
 from ..tokenizer import OptTokenizer
 from . import sse
@@ -17,7 +17,8 @@ from .access_log import RequestRecord
 from .choice import Choice
 from .context import Context
 from .prompts import EncodedPrompt
-from .schema import Completion, CompletionChoice, CompletionRequest, Usage
+from .schema import CompletionRequest, Usage
+from .shapes import Head, Shape, ShapedChoice
 
 
 class Answer:
@@ -27,24 +28,28 @@ class Answer:
         self,
         wanted: CompletionRequest,
         prompts: list[EncodedPrompt],
+        shape: Shape,
         generation: Generation,
         context: Context,
         tokenizer: OptTokenizer,
         record: RequestRecord,
     ):
         self.wanted = wanted
+        self._shape = shape
         self._generation = generation
         self._record = record
         self._metrics = context.metrics
-        self._fingerprint = context.fingerprint
-        self._id = f"cmpl-{uuid.uuid4().hex}"
-        self._created = int(time.time())
+        self._head = Head(
+            f"{shape.id_prefix}{uuid.uuid4().hex}", int(time.time()), wanted.model, context.fingerprint
+        )
+        self._begun: set[int] = set()
+        """Choices of which a stream has said something."""
         self._prompt_tokens = sum(len(prompt.token_ids) for prompt in prompts)
         self._completion_tokens = 0
         self._last_step_at: float | None = None
         stop = StopStrings(wanted.stop) if wanted.stop else None
         self._choices = [
-            Choice(prompt, tokenizer, stop=stop, echo=wanted.echo, num_top=wanted.logprobs)
+            Choice(prompt, tokenizer, stop=stop, echo=wanted.echo, keeps_entries=wanted.logprobs is not None)
             for prompt in prompts
             for _ in range(wanted.best_of)
         ]
@@ -60,7 +65,7 @@ class Answer:
         """Take in what the engine says next; returns the indices of the choices that it changed.
 
         Raises:
-            EngineFailed
+            EngineFailed, AnswerTimedOut
         """
         changed: dict[int, None] = {}
         num_tokens = 0
@@ -77,6 +82,8 @@ class Answer:
                 for index in range(first, first + self.wanted.best_of):
                     self._begin(self._choices[index], event)
                     changed[index] = None
+            elif self._generation.timed_out:
+                raise AnswerTimedOut(event.message)
             else:
                 raise EngineFailed(event.message)
         if num_tokens:
@@ -84,34 +91,38 @@ class Answer:
             self._observe_step()
         return list(changed)
 
-    def whole(self) -> Completion:
+    def whole(self) -> msgspec.Struct:
         """The answer in one piece; of `best_of` samples the likeliest `n`, best first."""
         best_of, n = self.wanted.best_of, self.wanted.n
-        choices: list[CompletionChoice] = []
+        choices: list[ShapedChoice] = []
         for first in range(0, len(self._choices), best_of):
             samples = self._choices[first : first + best_of]
             if best_of > n:
                 samples = sorted(samples, key=lambda choice: -choice.mean_logprob)[:n]
-            choices += [choice.whole(len(choices) + place) for place, choice in enumerate(samples)]
-        return self._completion(choices, self._usage())
+            for choice in samples:
+                choices.append(self._shape.choice(len(choices), choice.whole(), choice.finish_reason))
+        return self._shape.whole(self._head, choices, self._usage())
 
     def frames(self, changed: list[int]) -> list[bytes]:
         """The events of a stream for the choices that have changed: their new text, and their ends."""
         frames = []
         for index in changed:
-            choice = self._choices[index]
-            if (taken := choice.take()) is not None:
-                frames.append(self._frame(CompletionChoice(taken[0], index, taken[1], None)))
+            choice, said = self._choices[index], list[ShapedChoice | None]()
+            if index not in self._begun:
+                self._begun.add(index)
+                said.append(self._shape.begin(index))
+            if (piece := choice.take()) is not None:
+                said.append(self._shape.piece(index, piece))
             if choice.finish_reason is not None:
-                end = CompletionChoice("", index, choice.no_logprobs(), choice.finish_reason)
-                frames.append(self._frame(end))
+                said.append(self._shape.end(index, choice.finish_reason))
+            frames += [self._frame(shaped) for shaped in said if shaped is not None]
         return frames
 
     def last_frames(self) -> list[bytes]:
         """What follows the choices: the usage, if it is wanted, and the end of the stream."""
         if not self.wanted.include_usage:
             return [sse.DONE]
-        return [sse.frame(self._completion([], self._usage())), sse.DONE]
+        return [sse.frame(self._shape.chunk(self._head, [], self._usage())), sse.DONE]
 
     def _begin(self, choice: Choice, prompt: Prompt) -> None:
         choice.push_prompt(prompt)
@@ -149,18 +160,6 @@ class Answer:
         total = self._prompt_tokens + self._completion_tokens
         return Usage(self._prompt_tokens, self._completion_tokens, total)
 
-    def _frame(self, choice: CompletionChoice) -> bytes:
-        return sse.frame(self._completion([choice], None if self.wanted.include_usage else msgspec.UNSET))
-
-    def _completion(
-        self, choices: list[CompletionChoice], usage: Usage | msgspec.UnsetType | None
-    ) -> Completion:
-        return Completion(
-            id=self._id,
-            object="text_completion",
-            created=self._created,
-            model=self.wanted.model,
-            system_fingerprint=self._fingerprint,
-            choices=choices,
-            usage=usage,
-        )
+    def _frame(self, choice: ShapedChoice) -> bytes:
+        usage = None if self.wanted.include_usage else msgspec.UNSET
+        return sse.frame(self._shape.chunk(self._head, [choice], usage))

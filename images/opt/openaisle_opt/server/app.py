@@ -9,6 +9,7 @@ from sanic.application.state import ApplicationServerInfo
 from sanic.config import Config
 from sanic.http.constants import HTTP
 
+from .chat import setup_chat
 from .completions import setup_completions
 from .context import Context
 from .cors import preflight
@@ -32,6 +33,7 @@ def create_app(context: Context) -> Sanic:
     setup_request_id(app)
     setup_errors(app)
     setup_completions(app)
+    setup_chat(app)
     setup_models(app)
     setup_tokens(app)
     setup_health(app)

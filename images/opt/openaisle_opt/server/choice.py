@@ -5,9 +5,9 @@ from __future__ import annotations
 from ..detokenizer import Detokenizer, StopStrings
 from ..protocol import Prompt, Token
 from ..tokenizer import OptTokenizer
-from .logprobs import Entry, make_entry, to_arrays
+from .logprobs import Entry
 from .prompts import EncodedPrompt
-from .schema import CompletionChoice, Logprobs
+from .shapes import Piece
 
 
 class Choice:
@@ -20,9 +20,9 @@ class Choice:
         *,
         stop: StopStrings | None,
         echo: bool,
-        num_top: int | None,
+        keeps_entries: bool,
     ):
-        """`num_top`: likeliest tokens in each logprobs entry; None leaves logprobs out."""
+        """`keeps_entries`: whether log-probabilities are wanted."""
         self.finish_reason: str | None = None
         self.num_tokens = 0
         self.mean_logprob = 0.0
@@ -31,7 +31,7 @@ class Choice:
         self._tokenizer = tokenizer
         self._detokenizer = Detokenizer(stop)
         self._echo = echo
-        self._num_top = num_top
+        self._keeps_entries = keeps_entries
         self._base = len(prompt.text)
         self._text = ""
         self._entries: list[Entry] = []
@@ -41,14 +41,11 @@ class Choice:
         if not self._echo:
             return
         self._text = self._prompt.text
-        if self._num_top is not None:
+        if self._keeps_entries:
             triples = zip(
                 self._prompt.token_ids, event.logprobs or (), self._prompt.offsets or (), strict=True
             )
-            self._entries = [
-                make_entry(token_id, entry, offset, self._num_top, self._tokenizer.token_text)
-                for token_id, entry, offset in triples
-            ]
+            self._entries = list(map(Entry._make, triples))
 
     def push(self, token: Token) -> None:
         """One more token; ignored once the choice has finished."""
@@ -56,11 +53,9 @@ class Choice:
             return
         self.num_tokens += 1
         self.mean_logprob = token.cumulative_logprob / self.num_tokens
-        if self._num_top is not None:
+        if self._keeps_entries:
             offset = self._base + self._detokenizer.num_decoded
-            self._entries.append(
-                make_entry(token.token_id, token.logprobs, offset, self._num_top, self._tokenizer.token_text)
-            )
+            self._entries.append(Entry(token.token_id, token.logprobs, offset))
         # The end-of-sequence token is counted and has an entry, but no text.
         is_end = token.finish_reason == "stop"
         self._text += self._detokenizer.push(b"" if is_end else self._tokenizer.piece(token.token_id))
@@ -74,33 +69,21 @@ class Choice:
         self._text += self._detokenizer.finish()
         self.finish_reason = "stop" if self._detokenizer.stopped else reason
 
-    def take(self) -> tuple[str, Logprobs | None] | None:
+    def take(self) -> Piece | None:
         """The text and the entries that are certain and were not taken before; None if there are none.
 
-        An entry is given out with the chunk in which its token's text begins."""
-        if self._num_top is None:
-            text, self._text = self._text, ""
-            return (text, None) if text else None
+        An entry is given out with the piece in which its token's text begins."""
         end = self._base + self._detokenizer.num_released
-        if self.finish_reason is not None:
-            entries, self._entries = self._entries, []
-        elif self._text:
-            count = len(self._entries)
+        count = len(self._entries)
+        if self.finish_reason is None:
+            if not self._text:
+                return None
             while count and self._entries[count - 1].offset >= end:
                 count -= 1
-            entries, self._entries = self._entries[:count], self._entries[count:]
-        else:
-            return None
-        text, self._text = self._text, ""
-        if not text and not entries:
-            return None
-        return text, to_arrays(entries, self._num_top, end=end)
+        piece = Piece(self._text, self._entries[:count], end)
+        self._text, self._entries = "", self._entries[count:]
+        return piece if piece.text or piece.entries else None
 
-    def no_logprobs(self) -> Logprobs | None:
-        """What the chunk that ends a choice carries: empty arrays, or null where they are not wanted."""
-        return None if self._num_top is None else to_arrays((), self._num_top)
-
-    def whole(self, index: int) -> CompletionChoice:
-        """The choice of an answer that is not streamed."""
-        text, logprobs = self.take() or ("", self.no_logprobs())
-        return CompletionChoice(text, index, logprobs, self.finish_reason)
+    def whole(self) -> Piece:
+        """All of it, for an answer that is not streamed."""
+        return self.take() or Piece("", [], 0)

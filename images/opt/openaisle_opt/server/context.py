@@ -9,6 +9,7 @@ from typing import cast
 from sanic import Request
 
 from .. import __version__
+from ..chat_template import ChatTemplate
 from ..engine_client import EngineClient
 from ..errors import Unavailable
 from ..protocol import Ready
@@ -28,6 +29,8 @@ class Context:
     metrics: Metrics
     tokenizer: OptTokenizer | None = None
     """None until the model is loaded."""
+    chat_template: ChatTemplate | None = None
+    """None also for a model that does not chat."""
 
     def model(self) -> tuple[OptTokenizer, Ready]:
         """The tokenizer of the model and what the engine says of it.

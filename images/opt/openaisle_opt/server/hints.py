@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_LACKS_PREFIX = ("/completions", "/models", "/engines")
+_LACKS_PREFIX = ("/completions", "/chat/completions", "/models", "/engines")
 _SHOWN_PATH_LENGTH = 200
 
 
@@ -12,11 +12,6 @@ def no_such_route(method: str, path: str) -> str:
 
 
 def _hint(path: str) -> str:
-    if path.rstrip("/").endswith("/chat/completions"):
-        return (
-            "The models here are base models: they continue a text and do not chat. "
-            "Send a `prompt` to /v1/completions."
-        )
     if path.startswith("//"):
         return f"The path begins with two slashes: ask for {'/' + path.lstrip('/')}."
     if path.startswith("/v1/v1/"):
@@ -25,4 +20,7 @@ def _hint(path: str) -> str:
         return f"The path lacks /v1: ask for /v1{path}, or let the client's base URL end with /v1."
     if path.startswith("/v1/completions/"):
         return "The client's base URL ends with /v1; the client adds /completions itself."
-    return "The routes are POST /v1/completions, GET /v1/models and GET /v1/models/{model}."
+    return (
+        "The routes are POST /v1/completions, POST /v1/chat/completions, GET /v1/models and "
+        "GET /v1/models/{model}."
+    )

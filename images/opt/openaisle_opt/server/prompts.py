@@ -31,9 +31,7 @@ async def encode_prompts(
         ContextLengthExceeded: a prompt and its completion are too long for the model.
         InvalidRequest: an id is not in the vocabulary.
     """
-    for token_id in wanted.logit_bias:
-        if token_id >= ready.vocab_size:
-            raise _no_such_token(token_id, ready, "logit_bias")
+    _check_bias(wanted, ready)
     needs_text = wanted.echo or wanted.logprobs is not None
     prompts = []
     for prompt in wanted.prompts:
@@ -46,6 +44,20 @@ async def encode_prompts(
         _check_length(len(encoded.token_ids), wanted.max_tokens, ready.max_model_len)
         prompts.append(encoded)
     return prompts
+
+
+async def encode_chat(
+    text: str, wanted: CompletionRequest, tokenizer: OptTokenizer, ready: Ready
+) -> EncodedPrompt:
+    """The text of a chat as token ids.
+
+    Raises:
+        ContextLengthExceeded, InvalidRequest: as for `encode_prompts`.
+    """
+    _check_bias(wanted, ready)
+    tokenized = await tokenizer.encode_once_begun(text)
+    _check_length(len(tokenized.token_ids), wanted.max_tokens, ready.max_model_len, param="messages")
+    return EncodedPrompt(tokenized.token_ids, text, tokenized.offsets)
 
 
 def check_token_ids(token_ids: list[int], ready: Ready, param: str) -> None:
@@ -66,13 +78,24 @@ def _no_such_token(token_id: int, ready: Ready, param: str) -> InvalidRequest:
     )
 
 
-def _check_length(num_prompt_tokens: int, max_tokens: int, max_model_len: int) -> None:
+def _check_bias(wanted: CompletionRequest, ready: Ready) -> None:
+    for token_id in wanted.logit_bias:
+        if token_id >= ready.vocab_size:
+            raise _no_such_token(token_id, ready, "logit_bias")
+
+
+def _check_length(
+    num_prompt_tokens: int, max_tokens: int | None, max_model_len: int, param: str = "prompt"
+) -> None:
+    """`max_tokens` None needs room for one token; `param` is what makes up the prompt."""
+    if max_tokens is None:
+        max_tokens = 1
     if num_prompt_tokens + max_tokens > max_model_len:
         raise ContextLengthExceeded(
             max_model_len=max_model_len,
             num_prompt_tokens=num_prompt_tokens,
             max_tokens=max_tokens,
-            param="prompt" if num_prompt_tokens >= max_model_len else "max_tokens",
+            param=param if num_prompt_tokens >= max_model_len else "max_tokens",
         )
 
 

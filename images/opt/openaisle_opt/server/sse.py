@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .schema import Completion, encode_json
+import msgspec
+
+from .schema import encode_json
 
 CONTENT_TYPE = "text/event-stream"
 HEADERS = {
@@ -13,6 +15,6 @@ HEADERS = {
 DONE = b"data: [DONE]\n\n"
 
 
-def frame(value: Completion | dict[str, dict[str, str | None]]) -> bytes:
+def frame(value: msgspec.Struct | dict[str, dict[str, str | None]]) -> bytes:
     """One event; JSON has no line breaks of its own, so one line holds it."""
     return b"data: " + encode_json(value) + b"\n\n"
