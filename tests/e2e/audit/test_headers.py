@@ -68,13 +68,20 @@ def test_an_id_that_could_harm_a_log_is_replaced_or_given_back_whole(tier: Tier,
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/completions", "/v1/models", f"/v1/models/{MODEL}", "/v1/models/openaisle%2Ftiny-opt"]
+    ("method", "path"),
+    [
+        ("POST", "/v1/completions"),
+        ("POST", "/v1/chat/completions"),
+        ("GET", "/v1/models"),
+        ("GET", f"/v1/models/{MODEL}"),
+        ("GET", "/v1/models/openaisle%2Ftiny-opt"),
+    ],
 )
-def test_a_preflight_needs_no_key_and_names_authorization(tier: Tier, path: str):
+def test_a_preflight_needs_no_key_and_names_authorization(tier: Tier, method: str, path: str):
     headers = {
         "Authorization": "",
         "Origin": "https://lab.example.org",
-        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Method": method,
         "Access-Control-Request-Headers": "authorization,content-type,x-stainless-os",
     }
     answer = tier.send("OPTIONS", path, headers=headers)
@@ -83,8 +90,18 @@ def test_a_preflight_needs_no_key_and_names_authorization(tier: Tier, path: str)
     allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
     assert {"authorization", "content-type", "x-stainless-os"} <= allowed
     methods = {name.strip() for name in answer.headers["access-control-allow-methods"].split(",")}
-    assert {"GET", "POST", "OPTIONS"} <= methods
+    assert {method, "OPTIONS"} <= methods
     assert answer.headers.get_all("access-control-allow-origin") in (["*"], ["https://lab.example.org"])
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/v1/completions", {"POST", "OPTIONS"}), ("/v1/models", {"GET", "HEAD", "OPTIONS"})],
+)
+def test_options_tells_the_methods_of_a_route(tier: Tier, path: str, methods: set[str]):
+    answer = tier.send("OPTIONS", path)
+    assert (answer.status, answer.body) == (204, b"")
+    assert {name.strip() for name in answer.headers["allow"].split(",")} == methods
 
 
 @pytest.mark.parametrize("path", ["/v1/models", f"/v1/models/{MODEL}", "/v1/models/none"])
