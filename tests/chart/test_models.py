@@ -87,8 +87,10 @@ def test_running_completions_get_as_long_as_the_longest_takes(render):
         seconds = int(args.split("--grace-period-s=")[1].split()[0])
         assert objects.pod("openaisle-m")["spec"]["terminationGracePeriodSeconds"] == seconds + 5 + 10
         for part in ("openaisle-adapter", "openaisle-demo"):
-            assert objects.pod(part)["spec"]["terminationGracePeriodSeconds"] == seconds + 5 + 10
-        assert f"--grace-period-s={seconds}" in objects.container("openaisle-adapter")["args"]
+            wait_s = 60
+            assert objects.pod(part)["spec"]["terminationGracePeriodSeconds"] == wait_s + seconds + 5 + 10
+        assert f"--wait-s={wait_s}" in objects.container("openaisle-adapter")["args"]
+        assert f"--grace-period-s={wait_s + seconds}" in objects.container("openaisle-adapter")["args"]
         return seconds
 
     assert grace() == 60

@@ -171,10 +171,11 @@ takes as long as the weights take to pass once, at 10 GB/s on cpu and 200 GB/s o
 {{- end }}
 {{- end }}
 
+{{- /* Seconds that a request may be under way in the gateway: the longest wait, and the longest answer. */ -}}
 {{- define "openaisle.longestGraceSeconds" -}}
 {{- $longest := 60 }}
 {{- range include "openaisle.models" . | fromJsonArray }}{{ $longest = max $longest (include "openaisle.graceSeconds" . | int) }}{{ end }}
-{{- $longest }}
+{{- add $longest .Values.adapter.waitSeconds }}
 {{- end }}
 
 {{- /* Size of the volume for downloads: the Hub holds OPT in up to three forms. */ -}}
