@@ -47,7 +47,12 @@ class ChatTemplate:
         """
         try:
             return self._template.render(
-                messages=messages, add_generation_prompt=add_generation_prompt, **self._special_tokens
+                messages=messages,
+                add_generation_prompt=add_generation_prompt,
+                # Templates ask whether these are none.
+                tools=None,
+                documents=None,
+                **self._special_tokens,
             )
         except TemplateError as error:
             reason = str(error)

@@ -161,6 +161,7 @@ def test_a_model_that_the_hub_has_not_is_one_sentence(start: Start, hub: Hub, tm
         (["--model", "/no/such/folder"], "There is no folder /no/such/folder"),
         (["--port", "x"], "'x' is not a whole number"),
         (["--host", "not an address"], "is not an address to listen on"),
+        (["--chat-template", "/no/such/file"], "there is no file '/no/such/file'"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_exit_code_1(
@@ -171,6 +172,14 @@ def test_what_cannot_be_is_one_sentence_and_exit_code_1(
     assert said.startswith("serve-opt: ")
     assert sentence in said
     assert "\n" not in said
+
+
+def test_a_chat_template_that_cannot_be_read_is_one_sentence(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "chat.jinja").write_text("{% if %}")
+    code, said = start("--chat-template", str(tmp_path / "chat.jinja")).end()
+    assert code == 1
+    assert said.splitlines()[-1].startswith("serve-opt: The chat template in ")
+    assert "Traceback" not in said
 
 
 def test_a_taken_port_is_named_before_the_engine_starts(start: Start) -> None:
