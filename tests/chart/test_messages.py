@@ -141,33 +141,6 @@ def test_a_model_that_does_not_fit_is_refused_with_the_numbers(refusal, settings
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (
-            {"model": "facebook/opt-125m", "weights": {"from": "bundled"}},
-            "only openaisle/tiny-opt is in the image; for facebook/opt-125m write weights.from: hub, claim "
-            "or image.",
-        ),
-        ({"weights": {"from": "hub"}}, "openaisle/tiny-opt isn't on the Hub; write weights.from: bundled"),
-        (
-            {"model": "facebook/opt-125m", "weights": {"from": "claim"}},
-            "weights.from is claim, so write the claim's name in weights.claimName.",
-        ),
-        (
-            {"model": "facebook/opt-125m", "weights": {"claimName": "x"}},
-            "weights.claimName is set, so write weights.from: claim.",
-        ),
-        (
-            {"model": "facebook/opt-125m", "weights": {"from": "image"}},
-            "weights.from is image, so write the image's name in weights.image.",
-        ),
-    ],
-)
-def test_weights_that_come_from_nowhere(refusal, settings, message):
-    assert message in refusal(model(**settings))
-
-
-@pytest.mark.parametrize(
     ("values", "message"),
     [
         (

@@ -161,42 +161,6 @@ def test_a_large_model_gets_the_time_to_be_fetched(render, size):
     assert probe["failureThreshold"] * probe["periodSeconds"] >= 240 + gigabytes * 1000 / 20
 
 
-class TestWeights:
-    def test_from_the_hub_with_a_token_and_a_mirror(self, render):
-        weights = {"endpoint": "https://hf.example.org", "revision": "v1", "tokenSecret": {"name": "hub"}}
-        container = render(model(model="facebook/opt-125m", weights=weights)).container("openaisle-m")
-        assert "--revision=v1" in container["args"]
-        assert {"name": "HF_ENDPOINT", "value": "https://hf.example.org"} in container["env"]
-        token = {"secretKeyRef": {"name": "hub", "key": "token"}}
-        assert {"name": "HF_TOKEN", "valueFrom": token} in container["env"]
-
-    def test_are_kept_in_a_claim_for_each_replica(self, render):
-        cache = {"type": "claim", "storageClassName": "fast"}
-        values = model(model="facebook/opt-13b", weights={"cache": cache})
-        (claim,) = render(values).one("StatefulSet", "openaisle-m")["spec"]["volumeClaimTemplates"]
-        assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
-        assert claim["spec"]["storageClassName"] == "fast"
-        assert claim["spec"]["resources"]["requests"]["storage"] == "72Gi"
-
-    def test_from_a_claim_are_read_only_and_ask_no_hub(self, render):
-        values = model(
-            model="lab/opt-1b", weights={"from": "claim", "claimName": "weights", "path": "opt-1b"}
-        )
-        objects = render(values)
-        container = objects.container("openaisle-m")
-        assert "--model=/models/opt-1b" in container["args"]
-        assert "--served-model-name=lab/opt-1b" in container["args"]
-        assert {"name": "weights", "mountPath": "/models", "readOnly": True} in container["volumeMounts"]
-        assert {"name": "HF_HUB_OFFLINE", "value": "1"} in container["env"]
-        volume = {"name": "weights", "persistentVolumeClaim": {"claimName": "weights", "readOnly": True}}
-        assert volume in objects.pod("openaisle-m")["spec"]["volumes"]
-
-    def test_from_an_image_are_a_volume(self, render):
-        values = model(model="lab/opt-1b", weights={"from": "image", "image": "registry.example.org/opt:1"})
-        volumes = render(values).pod("openaisle-m")["spec"]["volumes"]
-        assert {"name": "weights", "image": {"reference": "registry.example.org/opt:1"}} in volumes
-
-
 class TestVllm:
     values = model(model="facebook/opt-30b", engine="vllm", gpuFamily="ampere", gpus=2)
 

@@ -165,46 +165,6 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- divf (mulf $number (default 0.0 (get $factors $unit))) 1073741824.0 }}
 {{- end }}
 
-{{- define "openaisle.weightsErrors" -}}
-{{- $errors := list }}
-{{- $where := .where }}
-{{- $namespace := .context.Release.Namespace }}
-{{- $reachable := lookup "v1" "ConfigMap" $namespace "kube-root-ca.crt" }}
-{{- $model := .model }}
-{{- with .model.weights }}
-{{- if and (eq .from "bundled") (ne $model.model "openaisle/tiny-opt") }}
-{{- $errors = append $errors (printf "%s: only openaisle/tiny-opt is in the image; for %s write weights.from: hub, claim or image." $where $model.model) }}
-{{- end }}
-{{- if and (eq .from "hub") (eq $model.model "openaisle/tiny-opt") }}
-{{- $errors = append $errors (printf "%s: openaisle/tiny-opt isn't on the Hub; write weights.from: bundled or another model." $where) }}
-{{- end }}
-{{- if and (eq .from "claim") (not .claimName) }}
-{{- $errors = append $errors (printf "%s: weights.from is claim, so write the claim's name in weights.claimName." $where) }}
-{{- end }}
-{{- if and .claimName (ne .from "claim") }}
-{{- $errors = append $errors (printf "%s: weights.claimName is set, so write weights.from: claim." $where) }}
-{{- end }}
-{{- if and (eq .from "image") (not .image) }}
-{{- $errors = append $errors (printf "%s: weights.from is image, so write the image's name in weights.image." $where) }}
-{{- end }}
-{{- if and $reachable (eq .from "claim") .claimName }}
-{{- $claim := lookup "v1" "PersistentVolumeClaim" $namespace .claimName }}
-{{- if not $claim }}
-{{- $errors = append $errors (printf "%s: there is no PersistentVolumeClaim %s in the namespace %s; make it, or correct weights.claimName." $where .claimName $namespace) }}
-{{- else if and (gt (int $model.replicas) 1) (not (has "ReadWriteMany" $claim.spec.accessModes)) (not (has "ReadOnlyMany" $claim.spec.accessModes)) }}
-{{- $errors = append $errors (printf "%s: %d replicas cannot share the claim %s, whose access mode is %s; write replicas: 1 or use a claim with ReadOnlyMany or ReadWriteMany." $where (int $model.replicas) .claimName (join ", " $claim.spec.accessModes)) }}
-{{- end }}
-{{- end }}
-{{- if and $reachable .tokenSecret.name }}
-{{- $secret := lookup "v1" "Secret" $namespace .tokenSecret.name }}
-{{- if not (hasKey (default dict (get $secret "data")) .tokenSecret.key) }}
-{{- $errors = append $errors (printf "%s: there is no Secret %s with a key %s in the namespace %s; make it with: kubectl create secret generic %s -n %s --from-literal=%s=hf_..." $where .tokenSecret.name .tokenSecret.key $namespace .tokenSecret.name $namespace .tokenSecret.key) }}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- toJson $errors }}
-{{- end }}
-
 {{- define "openaisle.checkAccess" -}}
 {{- $errors := include "openaisle.selectorErrors" . | fromJsonArray }}
 {{- $namespace := .Release.Namespace }}

@@ -8,7 +8,7 @@ A model's pod and its parts:
   openaisle.optContainer      command line, environment and probes of OpenAISLE's own engine
   openaisle.threads           how many threads compute
   openaisle.vllmContainer     the same of vLLM
-  openaisle.weightsVolume     where the weights come from
+  openaisle.env               variables of a container, the user's own among them
 */ -}}
 
 {{- define "openaisle.modelPod" -}}
@@ -21,6 +21,7 @@ metadata:
     openaisle.io/model-name: {{ .name }}
     openaisle.io/gpu-family: {{ first .families }}
   annotations:
+    kubectl.kubernetes.io/default-container: {{ .engine }}
     openaisle.io/model: {{ .servedName | quote }}
     {{- with .chatTemplate }}
     # The program reads it at start, so another one needs other pods.
@@ -36,6 +37,10 @@ spec:
   terminationGracePeriodSeconds: {{ add .preStopSeconds (include "openaisle.graceSeconds" . | int) 10 }}
   {{- with include "openaisle.modelPlacement" (dict "context" $root "model" .) }}
   {{- . | nindent 2 }}
+  {{- end }}
+  {{- if include "openaisle.downloads" . }}
+  initContainers:
+    - {{- include "openaisle.downloadContainer" (dict "context" $root "model" . "image" .image) | nindent 6 }}
   {{- end }}
   containers:
     - name: {{ .engine }}
@@ -53,7 +58,7 @@ spec:
       volumeMounts:
         - {name: tmp, mountPath: /tmp}
         {{- if ne .weights.from "bundled" }}
-        - {name: weights, mountPath: /models{{ if ne .weights.from "hub" }}, readOnly: true{{ end }}}
+        - {name: weights, mountPath: /models{{ if or (ne .weights.from "hub") (include "openaisle.downloads" .) }}, readOnly: true{{ end }}}
         {{- end }}
         {{- if .chatTemplate }}
         - {name: chat-template, mountPath: /etc/openaisle/chat-template, readOnly: true}
@@ -228,14 +233,11 @@ livenessProbe:
 {{- max 1 (ceil $count | int) }}
 {{- end }}
 
-{{- /* Variables of the container. The model's own come last, so they win. */ -}}
+{{- /* Variables of the container. */ -}}
 {{- define "openaisle.modelEnv" -}}
 {{- $env := list }}
-{{- if eq .weights.from "hub" }}
-{{- with .weights.endpoint }}{{ $env = append $env (dict "name" "HF_ENDPOINT" "value" .) }}{{ end }}
-{{- with .weights.tokenSecret }}
-{{- if .name }}{{ $env = append $env (dict "name" "HF_TOKEN" "valueFrom" (dict "secretKeyRef" (dict "name" .name "key" .key))) }}{{ end }}
-{{- end }}
+{{- if and (eq .weights.from "hub") (not (include "openaisle.downloads" .)) }}
+{{- $env = include "openaisle.hubEnv" . | fromJsonArray }}
 {{- else }}
 {{- $env = append $env (dict "name" "HF_HUB_OFFLINE" "value" "1") }}
 {{- end }}
@@ -245,24 +247,19 @@ livenessProbe:
 {{- if eq .engine "vllm" }}
 {{- /* vLLM and torch keep compiled kernels below the home folder and ask who the user is. */}}
 {{- $env = concat $env (list (dict "name" "HOME" "value" "/tmp") (dict "name" "USER" "value" "vllm")) }}
-{{- if eq .weights.from "hub" }}{{ $env = append $env (dict "name" "HF_HOME" "value" "/models") }}{{ end }}
+{{- if eq .weights.from "hub" }}{{ $env = append $env (dict "name" "HF_HUB_CACHE" "value" "/models") }}{{ end }}
 {{- end }}
 {{- range .familyEnv }}{{ $env = append $env . }}{{ end }}
-{{- $own := list }}
-{{- range .env }}{{ $own = append $own .name }}{{ end }}
-{{- $kept := list }}
-{{- range $env }}{{ if not (has .name $own) }}{{ $kept = append $kept . }}{{ end }}{{ end }}
-{{- with concat $kept .env }}
-env: {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "openaisle.env" (dict "env" $env "own" .env) }}
 {{- end }}
 
-{{- define "openaisle.weightsVolume" -}}
-{{- if and (eq .weights.from "hub") (eq .weights.cache.type "emptyDir") }}
-- {name: weights, emptyDir: {sizeLimit: {{ include "openaisle.cacheSize" . }}}}
-{{- else if eq .weights.from "claim" }}
-- {name: weights, persistentVolumeClaim: {claimName: {{ .weights.claimName }}, readOnly: true}}
-{{- else if eq .weights.from "image" }}
-- {name: weights, image: {reference: {{ .weights.image }}}}
+{{- /* The variables .env without those that .own, which the user wrote, has too; then those. */ -}}
+{{- define "openaisle.env" -}}
+{{- $own := list }}
+{{- range .own }}{{ $own = append $own .name }}{{ end }}
+{{- $kept := list }}
+{{- range .env }}{{ if not (has .name $own) }}{{ $kept = append $kept . }}{{ end }}{{ end }}
+{{- with concat $kept .own }}
+env: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
