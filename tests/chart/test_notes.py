@@ -1,11 +1,86 @@
 """The lines that helm prints after an install, ready to copy."""
 
+import os
+import pathlib
 import re
 import subprocess
 
 import pytest
 
 from tests.chart.conftest import model
+
+GOLDEN = pathlib.Path(__file__).with_name("golden") / "notes"
+GIVEN_KEYS = {"auth": {"keys": {"alice.b": "sk-12345678"}}}
+
+# Each branch of NOTES.txt is in one of these: name -> values, flags of helm.
+BRANCHES = {
+    "default": ({}, []),
+    "upgrade": ({}, ["--is-upgrade"]),
+    "https": (
+        {"ingress": {"host": "llm.example.org", "pathPrefix": "/opt", "tls": {"enabled": True}}} | GIVEN_KEYS,
+        [],
+    ),
+    "gateway": (
+        {
+            "ingress": {"enabled": False},
+            "httpRoute": {"enabled": True, "parentRefs": [{"name": "public", "namespace": "gateways"}]},
+            "auth": {"existingSecret": "ours", "keys": {"alice": "sk-12345678"}},
+        },
+        [],
+    ),
+    "gateway-with-host": (
+        {
+            "ingress": {"enabled": False},
+            "httpRoute": {
+                "enabled": True,
+                "parentRefs": [{"name": "public"}],
+                "hostnames": ["llm.example.org"],
+            },
+        }
+        | GIVEN_KEYS,
+        [],
+    ),
+    "port-forward": (
+        {"ingress": {"enabled": False}, "demo": {"enabled": False}, "networkPolicy": {"enabled": False}}
+        | GIVEN_KEYS,
+        [],
+    ),
+    "models": (
+        {
+            "models": [
+                {"name": "hub", "model": "facebook/opt-6.7b", "gpuFamily": ["ampere", "volta"], "gpus": 2},
+                {"name": "mirror", "model": "lab/opt", "weights": {"endpoint": "https://hf.example.org"}},
+                {
+                    "name": "claim",
+                    "model": "lab/opt-1.3b",
+                    "replicas": 2,
+                    "weights": {"from": "claim", "claimName": "weights"},
+                },
+                {
+                    "name": "image",
+                    "model": "lab/opt-350m",
+                    "weights": {"from": "image", "image": "registry.example.org/opt:1"},
+                },
+                {"name": "kept", "model": "facebook/opt-125m", "weights": {"cache": {"type": "claim"}}},
+            ]
+        }
+        | GIVEN_KEYS,
+        [],
+    ),
+    "no-models": ({"models": []} | GIVEN_KEYS, []),
+    "operator": ({"models": [], "operator": {"enabled": True}} | GIVEN_KEYS, []),
+}
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_read_as_before(notes, branch):
+    """After a change, look at the difference of what this writes: UPDATE_GOLDEN=1 pytest tests/chart."""
+    values, flags = BRANCHES[branch]
+    text = notes(values, *flags)
+    golden = GOLDEN / f"{branch}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text()
 
 
 def test_say_what_is_served_and_how_to_ask(notes):
@@ -20,8 +95,32 @@ def test_say_what_is_served_and_how_to_ask(notes):
     assert "The key was generated at the first install." in text
 
 
-def test_say_that_it_was_an_upgrade(notes):
-    assert "OpenAISLE 0.1.0 is upgraded" in notes({}, "--is-upgrade")
+def test_say_that_it_was_an_upgrade_and_how_to_go_back(notes):
+    text = notes({}, "--is-upgrade")
+    assert "OpenAISLE 0.1.0 is upgraded" in text
+    assert "helm rollback openaisle -n lab" in text
+    assert "--reset-then-reuse-values keeps your values" in text
+    assert "rollback" not in notes()
+
+
+def test_say_what_asks_the_doctor(notes):
+    assert "\n  kubectl -n lab exec deploy/openaisle-adapter -- openaisle doctor\n" in notes()
+
+
+@pytest.mark.parametrize(
+    ("settings", "wait"),
+    [
+        ({}, "1 replica: ready in half a minute"),
+        ({"model": "facebook/opt-6.7b"}, "12.4 GiB from huggingface.co, about 4 min at 100 MB/s"),
+        ({"model": "lab/opt"}, "weights of unknown size from huggingface.co"),
+        (
+            {"model": "lab/opt-1.3b", "weights": {"from": "claim", "claimName": "ours"}},
+            "2.5 GiB from the claim ours",
+        ),
+    ],
+)
+def test_tell_the_size_and_the_wait(notes, settings, wait):
+    assert wait in notes(model(**settings))
 
 
 @pytest.mark.parametrize(
