@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,12 +23,16 @@ from .release import load_release
 from .rendering import Renderer
 from .settings import Settings, parse_settings
 
+logger = logging.getLogger("openaisle_operator")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until told to stop. Returns the exit code."""
     try:
         settings = parse_settings(arguments)
         kopf.configure()
+        # One line for each change of each object, at the level of what matters.
+        logging.getLogger("kopf.objects").setLevel(logging.WARNING)
         with tempfile.TemporaryDirectory(prefix="openaisle-operator-") as folder:
             asyncio.run(run(settings, Path(folder)))
     except StartError as error:
@@ -43,9 +48,9 @@ async def run(settings: Settings, work_dir: Path) -> None:
         StartError: something that is needed isn't there.
     """
     release = load_release(settings.release, settings.namespace, settings.values_dir)
-    renderer = Renderer(settings.helm, settings.chart_dir, release, work_dir)
     async with Api(load_access, settings.namespace) as api:
-        await check_kind(api)
+        kube_version = await check_cluster(api)
+        renderer = Renderer(settings.helm, settings.chart_dir, release, kube_version, work_dir)
         loops = Loops(Reconciler(api, renderer, release, announce).reconcile)
         try:
             await kopf.operator(
@@ -59,14 +64,15 @@ async def run(settings: Settings, work_dir: Path) -> None:
             await loops.stop()
 
 
-async def check_kind(api: Api) -> None:
-    """Make sure that the cluster knows OPTModels and lets us read them.
+async def check_cluster(api: Api) -> str:
+    """Make sure that the cluster knows OPTModels and lets us read them. Returns its version.
 
     Raises:
         StartError: it doesn't.
     """
     try:
         await api.list(OPT_MODEL)
+        return await api.server_version()
     except NotFound as error:
         raise StartError(
             "The cluster has no OPTModels: install their CustomResourceDefinition with the chart's "
@@ -77,7 +83,8 @@ async def check_kind(api: Api) -> None:
 
 
 def announce(model: dict[str, Any], type: str, reason: str, message: str) -> None:
-    """Post an Event about the model; kopf does it in the background."""
+    """Post an Event about the model, which kopf does in the background, and log it."""
+    logger.info("%s: %s: %s", model["metadata"]["name"], reason, message)
     kopf.event(kopf.Body(cast(kopf.RawBody, model)), type=type, reason=reason, message=message)
 
 

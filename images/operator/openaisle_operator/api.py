@@ -21,7 +21,10 @@ Object = dict[str, Any]
 
 
 class Api:
-    """A connection pool to the API server for one namespace, to be used in `async with`."""
+    """A connection pool to the API server for one namespace, to be used in `async with`.
+
+    Every question raises ApiError or one of its kinds where there is no answer, or no good one.
+    """
 
     def __init__(self, access: Callable[[], kopf.ConnectionInfo], namespace: str):
         self._access = access
@@ -39,28 +42,28 @@ class Api:
         """Close the pool."""
         await self._session.close()
 
-    async def list(self, kind: Kind, label: str = "") -> list[Object]:
-        """The objects of a kind, of those with a label `key=value` if one is given.
+    async def server_version(self) -> str:
+        """For example v1.34.4."""
+        return str((await self._ask("GET", "/version"))["gitVersion"])
 
-        Raises:
-            ApiError: as all the following.
-        """
-        answer = await self._ask("GET", kind, parameters={"labelSelector": label} if label else None)
+    async def list(self, kind: Kind, label: str = "") -> list[Object]:
+        """The objects of a kind, only those that a label selector matches if one is given."""
+        answer = await self._ask("GET", self._path(kind), {"labelSelector": label} if label else None)
         # The items of a list don't say what they are.
         return [{"apiVersion": kind.api_version, "kind": kind.name, **item} for item in answer["items"]]
 
     async def get(self, kind: Kind, name: str) -> Object:
         """Raises NotFound if it isn't there."""
-        return await self._ask("GET", kind, name)
+        item: Object = await self._ask("GET", self._path(kind, name))
+        return item
 
-    async def apply(self, kind: Kind, item: Object) -> Object:
+    async def apply(self, kind: Kind, item: Object) -> None:
         """Make the object, or set the fields that are written and take back those that no longer are."""
-        return await self._ask(
+        await self._ask(
             "PATCH",
-            kind,
-            item["metadata"]["name"],
-            parameters={"fieldManager": FIELD_MANAGER, "force": "true"},
-            body=item,
+            self._path(kind, item["metadata"]["name"]),
+            {"fieldManager": FIELD_MANAGER, "force": "true"},
+            item,
             # JSON is YAML.
             content_type="application/apply-patch+yaml",
         )
@@ -69,29 +72,25 @@ class Api:
         """Delete the object, and what it owns unless orphan is set. One that isn't there is fine."""
         policy = "Orphan" if orphan else "Background"
         with contextlib.suppress(NotFound):
-            await self._ask("DELETE", kind, name, parameters={"propagationPolicy": policy})
+            await self._ask("DELETE", self._path(kind, name), {"propagationPolicy": policy})
 
     async def set_status(self, kind: Kind, name: str, status: Object) -> None:
         """Replace the given fields of the status."""
-        await self._ask(
-            "PATCH",
-            kind,
-            f"{name}/status",
-            body={"status": status},
-            content_type="application/merge-patch+json",
-        )
+        path = self._path(kind, name) + "/status"
+        await self._ask("PATCH", path, body={"status": status}, content_type="application/merge-patch+json")
+
+    def _path(self, kind: Kind, name: str = "") -> str:
+        return kind.path(self._namespace) + (f"/{name}" if name else "")
 
     async def _ask(
         self,
         method: str,
-        kind: Kind,
-        name: str = "",
-        *,
+        path: str,
         parameters: dict[str, str] | None = None,
         body: Object | None = None,
+        *,
         content_type: str = "application/json",
     ) -> Any:
-        path = kind.path(self._namespace) + (f"/{name}" if name else "")
         try:
             async with self._session.request(
                 method,
@@ -103,7 +102,7 @@ class Api:
                 content = await answer.json(content_type=None)
                 if answer.status < 400:
                     return content
-                message = content.get("message", "") if isinstance(content, dict) else str(content)
+                message = content.get("message", "") if isinstance(content, dict) else ""
                 error = {404: NotFound, 422: Invalid}.get(answer.status, ApiError)
                 raise error(answer.status, message or f"{method} {path}: {answer.reason}")
         except (aiohttp.ClientError, asyncio.TimeoutError, json.JSONDecodeError, OSError) as error:

@@ -1,5 +1,7 @@
 """What kopf watches, and whom it wakes.
 
+All are coroutines: kopf would run plain functions in threads.
+
 Only events are handled, and no changes or daemons, for which kopf would put a finalizer on each OPTModel: it
 would hold a model that is deleted while no operator runs. Owner references clean up, so none is needed.
 """
@@ -23,12 +25,12 @@ def make_registry(loops: Loops) -> kopf.OperatorRegistry:
     """The handlers, which wake the models' loops."""
     registry = kopf.OperatorRegistry()
 
-    @kopf.on.login(registry=registry)
-    def log_in(**_: Any) -> kopf.ConnectionInfo:
+    @kopf.on.login(id="login", registry=registry)
+    async def log_in(**_: Any) -> kopf.ConnectionInfo:
         return load_access()
 
-    @kopf.on.startup(registry=registry)
-    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    @kopf.on.startup(id="settings", registry=registry)
+    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         # Watching for new kinds and namespaces takes cluster-wide rights.
         settings.scanning.disabled = True
         settings.posting.reporting_component = "openaisle-operator"
@@ -38,25 +40,25 @@ def make_registry(loops: Loops) -> kopf.OperatorRegistry:
         settings.networking.request_timeout = 20
 
     @kopf.on.event(*_resource(OPT_MODEL), registry=registry)
-    def on_model(type: str | None, name: str, meta: kopf.Meta, status: kopf.Status, **_: Any) -> None:
+    async def on_model(type: str | None, name: str, meta: kopf.Meta, status: kopf.Status, **_: Any) -> None:
         # Our own writing of the status is no news.
         if type == "MODIFIED" and meta["generation"] == status.get("observedGeneration"):
             return
         loops.wake(name)
         loops.wake_all()
 
-    def on_child(labels: kopf.Labels, **_: Any) -> None:
+    async def on_child(labels: kopf.Labels, **_: Any) -> None:
         loops.wake(labels[LABEL])
 
     for kind in CHILDREN:
         kopf.on.event(*_resource(kind), labels={LABEL: kopf.PRESENT}, registry=registry)(on_child)
 
     @kopf.on.event(*_resource(POD), labels={NAME_LABEL: kopf.PRESENT}, registry=registry)
-    def on_pod(labels: kopf.Labels, **_: Any) -> None:
+    async def on_pod(labels: kopf.Labels, **_: Any) -> None:
         loops.wake(labels[NAME_LABEL])
 
     @kopf.on.probe(id="models", registry=registry)
-    def count_models(**_: Any) -> int:
+    async def count_models(**_: Any) -> int:
         return len(loops)
 
     return registry

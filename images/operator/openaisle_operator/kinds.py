@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import Refused
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -48,9 +50,13 @@ CHILDREN = (
 """What the chart makes for a model."""
 
 
-def kind_of(api_version: str, name: str) -> Kind | None:
-    """The kind among CHILDREN; None if it isn't one."""
+def kind_of(api_version: str, name: str) -> Kind:
+    """The kind among CHILDREN.
+
+    Raises:
+        Refused: it isn't one.
+    """
     for kind in CHILDREN:
         if (kind.api_version, kind.name) == (api_version, name):
             return kind
-    return None
+    raise Refused("RenderFailed", f"The chart makes a {name} for the model, which the operator may not.")

@@ -22,6 +22,9 @@ Object = dict[str, Any]
 Announce = Callable[[Object, str, str, str], None]
 """Called with the OPTModel and an Event's type, reason and message."""
 
+Key = tuple[Kind, str]
+"""What tells an object from others: its kind and name."""
+
 RECREATE_TIMEOUT_S = 20.0
 
 
@@ -40,7 +43,7 @@ class Reconciler:
         """One round. Returns False if the model is gone, whose objects Kubernetes' garbage collector deletes.
 
         Raises:
-            ApiError: try again later.
+            ApiError: try again later. Where the API server answered, the condition says so meanwhile.
         """
         async with self._turn:
             models = {item["metadata"]["name"]: item for item in await self._api.list(OPT_MODEL)}
@@ -48,44 +51,43 @@ class Reconciler:
             if model is None or "deletionTimestamp" in model["metadata"]:
                 self._renderer.forget(name)
                 return False
-            accepted = await self._accept(model, [*models.values()])
-            await self._report(model, accepted)
+            try:
+                await self._make(model, [*models.values()])
+            except Refused as refusal:
+                await self._report(model, Condition("Accepted", False, refusal.reason, str(refusal)))
+            except ApiError as error:
+                if error.status:
+                    message = f"The API server refuses an object: {error}"
+                    await self._report(model, Condition("Accepted", False, "ApiServerRefuses", message))
+                raise
+            else:
+                done = Condition("Accepted", True, "Accepted", "The model's objects are made.")
+                await self._report(model, done)
             return True
 
-    async def _accept(self, model: Object, others: Sequence[Object]) -> Condition:
-        """Make the objects, or say why not; then those of the last accepted spec stay as they are."""
+    async def _make(self, model: Object, others: Sequence[Object]) -> None:
+        """Make and change the objects. Where the model is refused, those of its last accepted spec stay.
+
+        Raises:
+            Refused: the model cannot be made as it is written.
+        """
         name = model["metadata"]["name"]
-        try:
-            items = await self._renderer.render(name, model.get("spec") or {})
-            check_names(model, served_name(items), others, self._release.served_names)
-            await self._make([owned(item, model) for item in items], model)
-        except Refused as refusal:
-            return Condition("Accepted", False, refusal.reason, str(refusal))
-        except Invalid as error:
-            return Condition("Accepted", False, "InvalidObject", f"The API server refuses an object: {error}")
-        return Condition("Accepted", True, "Accepted", "The model's objects are made.")
+        rendered = await self._renderer.render(name, model.get("spec") or {})
+        check_names(model, served_name(rendered), others, self._release.served_names)
+        wanted = _by_key([owned(item, model) for item in rendered])
+        existing = await self._children(name)
+        for key, item in wanted.items():
+            await self._check_owner(key[0], item, existing.get(key), model)
+        for key in sorted(wanted, key=lambda key: CHILDREN.index(key[0])):
+            await self._apply(key[0], wanted[key], model)
+        for key in existing.keys() - wanted.keys():
+            if model["metadata"]["uid"] in owners(existing[key]) and not kept(existing[key]):
+                await self._api.delete(*key)
 
-    async def _make(self, items: Sequence[Object], model: Object) -> None:
-        existing = await self._children(model["metadata"]["name"])
-        wanted: dict[tuple[str, str], tuple[Kind, Object]] = {}
-        for item in items:
-            kind = kind_of(item["apiVersion"], item["kind"])
-            if kind is None:
-                raise Refused("RenderFailed", f"The operator may not make a {item['kind']}.")
-            wanted[kind.name, item["metadata"]["name"]] = kind, item
-        for key, (kind, item) in wanted.items():
-            await self._check_owner(kind, item, existing.get(key), model)
-        for kind, item in sorted(wanted.values(), key=lambda pair: CHILDREN.index(pair[0])):
-            await self._apply(kind, item, model)
-        for key, item in existing.items():
-            kind = kind_of(item["apiVersion"], item["kind"])
-            if kind and key not in wanted and not kept(item) and model["metadata"]["uid"] in owners(item):
-                await self._api.delete(kind, item["metadata"]["name"])
-
-    async def _children(self, name: str) -> dict[tuple[str, str], Object]:
-        """What carries the model's label, by kind and name."""
+    async def _children(self, name: str) -> dict[Key, Object]:
+        """What carries the model's label."""
         found = await asyncio.gather(*(self._api.list(kind, f"{LABEL}={name}") for kind in CHILDREN))
-        return {(item["kind"], item["metadata"]["name"]): item for items in found for item in items}
+        return _by_key([item for items in found for item in items])
 
     async def _check_owner(self, kind: Kind, item: Object, existing: Object | None, model: Object) -> None:
         """Nothing that someone else made is overwritten.
@@ -166,3 +168,7 @@ class Reconciler:
                 self._announce(model, "Normal", "Ready", condition.message)
             elif not condition.status and (condition.type == "Accepted" or condition.reason in TROUBLES):
                 self._announce(model, "Warning", condition.reason, condition.message)
+
+
+def _by_key(items: Sequence[Object]) -> dict[Key, Object]:
+    return {(kind_of(item["apiVersion"], item["kind"]), item["metadata"]["name"]): item for item in items}

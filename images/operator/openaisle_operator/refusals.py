@@ -17,8 +17,13 @@ REASONS = {
 def refusal_of(message: str) -> Refused:
     """The refusal that a failed `helm template` with one model in `models` printed."""
     if "values don't meet the specifications of the schema" in message:
-        faults = re.findall(r"^- at '/models/0([^']*)': (.*)$", message, re.MULTILINE)
-        sentences = [f"spec{path.replace('/', '.')}: {fault}" for path, fault in faults]
+        faults = re.findall(r"^ *- at '/models/0([^']*)': (.*)$", message, re.MULTILINE)
+        sentences = [
+            f"spec{path.replace('/', '.')}: {fault}"
+            for path, fault in faults
+            # What failed in it comes below.
+            if fault != "'anyOf' failed"
+        ]
         return Refused("InvalidSpec", "; ".join(sentences) or _tidy(message))
     if "these values cannot work:" in message:
         sentences = [

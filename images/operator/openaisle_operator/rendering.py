@@ -20,8 +20,8 @@ TIMEOUT_S = 30.0
 class Renderer:
     """Runs helm on a copy of the chart that holds the templates of models alone."""
 
-    def __init__(self, helm: str, chart_dir: Path, release: Release, work_dir: Path):
-        """Make the copy.
+    def __init__(self, helm: str, chart_dir: Path, release: Release, kube_version: str, work_dir: Path):
+        """Make the copy below work_dir. The version is the API server's, on which some templates depend.
 
         Raises:
             StartError: the release was made by another version of the chart.
@@ -34,6 +34,7 @@ class Renderer:
             )
         self._helm = helm
         self._release = release
+        self._kube_version = kube_version
         self._chart = work_dir / "chart"
         _copy_for_models(chart_dir, self._chart, release.values)
         self._rendered: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
@@ -59,6 +60,7 @@ class Renderer:
         process = await asyncio.create_subprocess_exec(
             *command,
             f"--namespace={self._release.namespace}",
+            f"--kube-version={self._kube_version}",
             "--values=-",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -74,7 +76,16 @@ class Renderer:
             raise Refused("RenderFailed", f"helm gave no answer within {TIMEOUT_S:g} s.") from None
         if process.returncode:
             raise refusal_of(message.decode(errors="replace"))
-        return [item for item in yaml.safe_load_all(output) if item]
+        return [without_empty_lists(item) for item in yaml.safe_load_all(output) if item]
+
+
+def without_empty_lists(value: Any) -> Any:
+    """The same for Kubernetes, which drops them: an object that has them would look changed at each round."""
+    if isinstance(value, dict):
+        return {key: without_empty_lists(item) for key, item in value.items() if item != []}
+    if isinstance(value, list):
+        return [without_empty_lists(item) for item in value]
+    return value
 
 
 def _copy_for_models(chart_dir: Path, copy: Path, values: dict[str, Any]) -> None:
