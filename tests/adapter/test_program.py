@@ -229,6 +229,7 @@ def said_by_main(capsys, monkeypatch):
         (["--backend", "http://a", "--auth-token", "%%%"], "--auth-token is not base64"),
         (["--backend", "http://a", "--api-key", "a b"], "--api-key contains a space"),
         (["--backend", "http://a", "--keys-dir", "/no/such/dir"], "/no/such/dir"),
+        (["--backend", "http://a", "--api-key", "k", "--limits-file", "/no/such/file"], "/no/such/file"),
         (["--backend", "http://a", "--page-dir", "/no/such/dir"], "there is no folder /no/such/dir"),
         (["--backend", "http://a", "--api-key", "k", "--host", "256.1.1.1"], "256.1.1.1"),
         (["--discover", "--api-key", "k"], "--discover needs a Kubernetes cluster"),

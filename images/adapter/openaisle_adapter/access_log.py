@@ -10,6 +10,8 @@ import uuid
 from datetime import datetime, timezone
 from typing import Any
 
+from .usage import Usage
+
 VALID_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 CLIENT_LEFT = 499
 """The status that is logged, as nginx does, when nobody was there any more to get one."""
@@ -34,6 +36,8 @@ class Record:
         self.relayed = False
         """The answer comes from a model server; the proxy says when it is over."""
         self.finished = False
+        self.usage: Usage | None = None
+        """The tokens of the answer, where it lets them be known."""
         self._started = time.perf_counter()
         self.first_byte_s: float | None = None
 
@@ -59,6 +63,8 @@ class Record:
             "status": self.status,
             "outcome": self.outcome,
             "backend": self.backend,
+            "prompt_tokens": self.usage and self.usage.prompt_tokens,
+            "completion_tokens": self.usage and self.usage.completion_tokens,
             "first_byte_ms": None if self.first_byte_s is None else round(self.first_byte_s * 1000, 1),
             "total_ms": round(self.elapsed_s * 1000, 1),
         }

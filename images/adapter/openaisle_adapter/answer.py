@@ -17,13 +17,19 @@ from .access_log import Record
 from .errors import ApiError, BadGateway, UpstreamTimeout
 from .http10 import WithoutChunks, end_with_connection
 from .sse import WholeEvents, error_event
+from .usage import NO_TOKENS, Meter
 
 BREAKS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 """What it looks like when a model server breaks off its answer."""
 
 
-async def pass_on(request: Request, answer: aiohttp.ClientResponse, record: Record) -> None:
+async def pass_on(
+    request: Request, answer: aiohttp.ClientResponse, record: Record, prompt_tokens: int
+) -> None:
     """Relay an answer, no faster than the client takes it.
+
+    Args:
+        prompt_tokens: what the prompt is taken for where the answer does not say.
 
     Raises:
         BadGateway, UpstreamTimeout: the answer ended before anything of it was sent.
@@ -49,6 +55,8 @@ async def pass_on(request: Request, answer: aiohttp.ClientResponse, record: Reco
         )
     )
     events = WholeEvents()
+    meter = Meter()
+    meter.watch(beginning)
     try:
         if is_endless:
             await response.send(b"")
@@ -57,6 +65,7 @@ async def pass_on(request: Request, answer: aiohttp.ClientResponse, record: Reco
         async for chunk in answer.content.iter_any():
             record.first_byte()
             if data := events.push(chunk) if is_stream else chunk:
+                meter.watch(data)
                 await response.send(data)
         if rest := events.rest():
             await response.send(rest)
@@ -72,6 +81,8 @@ async def pass_on(request: Request, answer: aiohttp.ClientResponse, record: Reco
         else:
             transport.close()
         raise RequestCancelled from error
+    finally:
+        record.usage = meter.usage(prompt_tokens) if answer.status < 300 else NO_TOKENS
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:

@@ -39,6 +39,7 @@ from .errors import (
 )
 from .hints import no_such_route
 from .hold import Hold
+from .limits import Limits
 from .metrics import Metrics
 from .prefix import request_class
 from .proxy import Proxy
@@ -59,7 +60,9 @@ logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
-def create_app(settings: Settings, keys: Keys, backends: Backends, upstream: Upstream) -> Sanic:
+def create_app(
+    settings: Settings, keys: Keys, limits: Limits, backends: Backends, upstream: Upstream
+) -> Sanic:
     """The app, ready to be served; its parts are in `app.ctx`."""
     # Sanic wants a name of its own for every app in a process.
     app = Sanic(
@@ -81,6 +84,7 @@ def create_app(settings: Settings, keys: Keys, backends: Backends, upstream: Ups
     )
     app.ctx.settings = settings
     app.ctx.keys = keys
+    app.ctx.limits = limits
     app.ctx.backends = backends
     app.ctx.catalog = Catalog(backends, upstream)
     hold = Hold(backends, settings.wait_s)
@@ -112,6 +116,8 @@ async def _end(request: Request, response: BaseHTTPResponse) -> None:
     response.headers.setdefault("x-request-id", record.request_id)
     response.headers.setdefault("openai-version", OPENAI_VERSION)
     response.headers.setdefault("openai-processing-ms", str(round(record.elapsed_s * 1000)))
+    if record.key is not None:
+        response.headers.update(await context.limits.headers(record.key))
     add_cors(request, response, context.settings.cors_origins)
     if context.draining:
         cast(Http, request.stream).keep_alive = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
@@ -14,8 +13,6 @@ from pathlib import Path
 
 from .errors import MissingKey, StartError, WrongKey
 from .settings import Settings
-
-POLL_INTERVAL_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +47,6 @@ class Keys:
                 f"Incorrect API key provided: {_masked(key)}. Ask whoever runs this server for a key."
             )
         return found
-
-    async def watch(self) -> None:
-        """Read the folder again whenever it changes. Runs until it is cancelled."""
-        if self._folder is None:
-            return
-        while True:
-            await asyncio.sleep(POLL_INTERVAL_S)
-            self.reload()
 
     def reload(self) -> None:
         """Read the folder again if it has changed; if it can't be read, the old keys stay."""

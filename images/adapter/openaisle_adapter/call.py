@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from .errors import InvalidRequest
+from .estimate import estimate_usage
+from .usage import NO_TOKENS, Usage
 
 AFFINITY_CHARACTERS = 256
 """As much of a prompt's beginning as decides on its replica."""
@@ -32,6 +34,8 @@ class Call:
     """The beginning of the prompt; see `routing.choose`."""
     user: str | None = None
     """The end user, as the client names them."""
+    estimate: Usage = NO_TOKENS
+    """What it may cost; see `estimate_usage`."""
 
 
 def read_call(method: str, raw_path: str, body: bytes, served: Sequence[str]) -> Call:
@@ -55,6 +59,7 @@ def read_call(method: str, raw_path: str, body: bytes, served: Sequence[str]) ->
         _model(path, fields, served),
         _beginning(fields),
         user[:128] if isinstance(user, str) else None,
+        estimate_usage(fields) if "/completions" in path else NO_TOKENS,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from .backends import Backends
@@ -22,9 +23,9 @@ class Catalog:
         self._started = int(time.time())
         self._described: dict[str, tuple[float, dict[str, Any]]] = {}
 
-    async def all(self) -> list[dict[str, Any]]:
-        """The model objects of all known models, whether they are ready or not."""
-        return list(await asyncio.gather(*(self.describe(model) for model in self._backends.models())))
+    async def describe_all(self, models: Sequence[str]) -> list[dict[str, Any]]:
+        """The model objects of known models, whether they are ready or not."""
+        return list(await asyncio.gather(*(self.describe(model) for model in models)))
 
     async def describe(self, model: str) -> dict[str, Any]:
         """The model object of one known model."""

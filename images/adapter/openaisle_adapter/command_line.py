@@ -148,6 +148,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--api-key", metavar="KEY", help="an API key as it is (default: $OPENAISLE_API_KEY)")
     add(
+        "--limits-file",
+        metavar="FILE",
+        type=Path,
+        help="YAML file with what each key may do; read again when it changes",
+    )
+    add(
         "--wait-s",
         type=_number(float, 0, 3600),
         default=default.wait_s,

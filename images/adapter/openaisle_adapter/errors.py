@@ -7,11 +7,13 @@ OpenAisleError
     ├── Unauthorized           401
     │   ├── MissingKey         401
     │   └── WrongKey           401
+    ├── ModelForbidden         403
     ├── RouteNotFound          404
     ├── ModelNotFound          404
     ├── MethodNotAllowed       405
     ├── BodyTimeout            408
     ├── BodyTooLarge           413
+    ├── RateLimited            429
     ├── HeaderTooLarge         431
     ├── InternalError          500
     ├── BadGateway             502
@@ -90,6 +92,17 @@ class WrongKey(Unauthorized):
     code = "invalid_api_key"
 
 
+class ModelForbidden(ApiError):
+    """The model is there, but not for this key."""
+
+    status = 403
+    type = "invalid_request_error"
+    code = "model_not_found"
+
+    def __init__(self, key: str, model: str):
+        super().__init__(f"The key `{key}` does not have access to the model `{model}`.", param="model")
+
+
 class RouteNotFound(ApiError):
     """There is no such route."""
 
@@ -138,6 +151,18 @@ class BodyTooLarge(ApiError):
 
     def __init__(self, limit_bytes: int):
         super().__init__(f"The request body is larger than the limit of {limit_bytes} bytes.")
+
+
+class RateLimited(ApiError):
+    """The key has used up one of its limits, which `limit` names."""
+
+    status = 429
+    type = "rate_limit_exceeded"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, limit: str, *, headers: dict[str, str]):
+        super().__init__(message, headers=headers)
+        self.limit = limit
 
 
 class HeaderTooLarge(ApiError):

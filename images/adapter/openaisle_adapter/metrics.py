@@ -33,6 +33,18 @@ class Metrics:
             ["key", "model"],
             registry=self._registry,
         )
+        self._key_tokens = Counter(
+            "openaisle_adapter_key_tokens",
+            "Tokens of prompts and completions by the key's name and the model.",
+            ["key", "model", "kind"],
+            registry=self._registry,
+        )
+        self._key_refusals = Counter(
+            "openaisle_adapter_key_refusals",
+            "Requests that were refused because the key had used up a limit.",
+            ["key", "limit"],
+            registry=self._registry,
+        )
         self._first_byte = Histogram(
             "openaisle_adapter_first_byte_seconds",
             "From a request's head to the first byte of the model server's answer.",
@@ -64,9 +76,17 @@ class Metrics:
         self._requests.labels(model, str(record.status)).inc()
         if record.relayed and record.model:
             self._key_requests.labels(record.key or "", model).inc()
+            if record.usage is not None:
+                tokens = {"prompt": record.usage.prompt_tokens, "completion": record.usage.completion_tokens}
+                for kind, number in tokens.items():
+                    self._key_tokens.labels(record.key or "", model, kind).inc(number)
             self._total.labels(model).observe(record.elapsed_s)
             if record.first_byte_s is not None:
                 self._first_byte.labels(model).observe(record.first_byte_s)
+
+    def count_refusal(self, key: str, limit: str) -> None:
+        """Count a request that was refused because of one of its key's limits."""
+        self._key_refusals.labels(key, limit).inc()
 
     def page(self) -> bytes:
         """Everything in Prometheus' text form."""

@@ -64,7 +64,7 @@ class Proxy:
                         continue
                     if answer.status == 503 and self._hold.is_open(call.model, deadline):
                         continue
-                    await pass_on(request, answer, record)
+                    await pass_on(request, answer, record, call.estimate.prompt_tokens)
                     return
                 finally:
                     answer.close()

@@ -7,8 +7,9 @@ import errno
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, cast
 
 from sanic import Sanic
@@ -17,16 +18,20 @@ from sanic.http.constants import HTTP, Stage
 from sanic.server.async_server import AsyncioServer
 
 from .app import create_app
-from .auth import keys_from
+from .auth import Keys, keys_from
 from .backends import Backends
 from .discovery.kube import KubeDiscovery
 from .discovery.static import StaticDiscovery
 from .errors import StartError
+from .limits import Limits
+from .limits_file import LimitsFile
 from .settings import Settings
 from .upstream import Upstream
 
 BACKLOG = 1024
 POLL_S = 0.02
+RELOAD_INTERVAL_S = 1.0
+"""Between two looks at the files that may change."""
 CLOSING_S = 2.0
 """How long closed connections may take to send their last bytes."""
 
@@ -79,9 +84,10 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         Exception: a background task has died, and so must the program.
     """
     keys = keys_from(settings)
+    limits = Limits(LimitsFile(settings.limits_file) if settings.limits_file else None)
     with _listener(settings.host, settings.port) as listener:
         async with Upstream(settings.timeout_s) as upstream, Backends(upstream.is_healthy) as backends:
-            tasks = [keys.watch]
+            tasks: list[Callable[[], Coroutine[Any, Any, None]]] = [partial(_reload, [keys, limits])]
             if settings.backends:
                 tasks.append(StaticDiscovery(settings.backends, backends, upstream).run)
             if settings.discover:
@@ -89,7 +95,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
                 await kube.connect()
                 tasks.append(kube.run)
             async with _background(tasks):
-                app = create_app(settings, keys, backends, upstream)
+                app = create_app(settings, keys, limits, backends, upstream)
                 http = cast(AsyncioServer, await app.create_server(sock=listener, backlog=BACKLOG))
                 # Sanic looks here for HTTP/3, and would send an empty Alt-Svc header if it found nothing.
                 app.state.server_info.append(ApplicationServerInfo({"version": HTTP.VERSION_1}))
@@ -118,6 +124,14 @@ async def run(settings: Settings) -> None:
         await signals.get()
         logger.info("Draining: running requests have %g s to finish.", settings.grace_period_s)
         await _first(server.drain(settings.grace_period_s), signals.get())
+
+
+async def _reload(sources: Sequence[Keys | Limits]) -> None:
+    """Let the sources see whether their files have changed. Runs until it is cancelled."""
+    while True:
+        await asyncio.sleep(RELOAD_INTERVAL_S)
+        for source in sources:
+            source.reload()
 
 
 @asynccontextmanager

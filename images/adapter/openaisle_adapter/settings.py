@@ -35,6 +35,8 @@ class Settings:
     auth_token: str | None = None
     """A key in base64; clients may send it decoded or as it is."""
     api_key: str | None = None
+    limits_file: Path | None = None
+    """What each key may do; see `limits_file.py`."""
     page_dir: Path | None = None
     """Static files to serve at /, for use without nginx."""
     cors_origins: tuple[str, ...] = ("*",)

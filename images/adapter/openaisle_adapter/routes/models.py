@@ -15,10 +15,11 @@ def setup_models(app: Sanic) -> None:
 
 
 async def list_models(request: Request) -> HTTPResponse:
-    """All models, those that are starting too."""
+    """All models that the key may use, those that are starting too."""
     context = request.app.ctx
-    request.ctx.record.key = context.keys.name_of(request.headers.get("authorization"))
-    return _json({"object": "list", "data": await context.catalog.all()})
+    key = request.ctx.record.key = context.keys.name_of(request.headers.get("authorization"))
+    models = context.limits.allowed(key, context.backends.models())
+    return _json({"object": "list", "data": await context.catalog.describe_all(models)})
 
 
 async def retrieve_model(request: Request, model: str) -> HTTPResponse:
@@ -26,9 +27,10 @@ async def retrieve_model(request: Request, model: str) -> HTTPResponse:
     if not model:
         return await list_models(request)  # a slash too many behind /v1/models
     context = request.app.ctx
-    request.ctx.record.key = context.keys.name_of(request.headers.get("authorization"))
+    key = request.ctx.record.key = context.keys.name_of(request.headers.get("authorization"))
     model = unquote(model)
     context.backends.require(model)
+    context.limits.require(key, model)
     request.ctx.record.model = model
     return _json(await context.catalog.describe(model))
 

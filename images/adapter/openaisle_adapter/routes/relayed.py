@@ -9,7 +9,8 @@ from sanic import Request, Sanic
 from ..access_log import CLIENT_LEFT, Record
 from ..body import read_body
 from ..call import read_call
-from ..errors import ApiError
+from ..errors import ApiError, RateLimited
+from ..usage import NO_TOKENS
 
 COMPLETIONS = ("/v1/completions", "/v1/chat/completions", "/v1/engines/<engine:path>/completions")
 TOKENIZER = ("/tokenize", "/detokenize", "/v1/tokenize", "/v1/detokenize")
@@ -36,8 +37,19 @@ async def relay(request: Request, **_: str) -> None:
             record.user = call.user
             if call.model is not None:
                 context.backends.require(call.model)
+                context.limits.require(record.key, call.model)
                 record.model = call.model
-            await context.proxy.relay(request, call, record)
+            async with context.limits.admit(record.key, call.estimate.total) as admission:
+                try:
+                    await context.proxy.relay(request, call, record)
+                except ApiError:
+                    record.usage = NO_TOKENS
+                    raise
+                finally:
+                    # What a client that has left a plain answer would have got is not known: the
+                    # estimate stays.
+                    if record.usage is not None:
+                        await admission.settle(record.usage.total)
     except asyncio.CancelledError:
         if record.outcome == "complete":
             record.outcome, record.status = "client left", CLIENT_LEFT
@@ -45,6 +57,8 @@ async def relay(request: Request, **_: str) -> None:
         raise
     except ApiError as error:
         record.status = error.status
+        if isinstance(error, RateLimited):
+            context.metrics.count_refusal(record.key, error.limit)
         raise
     if record.relayed:
         context.finish(record)
