@@ -4,58 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import openai
 import pytest
 from openaisle_opt.settings import BUNDLED_MODEL_NAME as MODEL
-
-ROOT = Path(__file__).resolve().parents[3]
+from opt.server.serving import serving
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A program that serves the bundled model; it has to end cleanly."""
-    program = ROOT / "images" / "opt" / "serve-opt.py"
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            str(program),
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--kv-cache-gib",
-            "0.1",
-            "--dtype",
-            "float32",
-        ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if "ready: " in line:
-            break
-    try:
-        assert "ready: " in lines[-1], "".join(lines)
-        yield lines[-1].strip().rpartition(" on ")[2]
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.communicate()
+    """Of a program that serves the bundled model."""
+    with serving("--dtype", "float32") as program:
+        yield program.url
 
 
 @pytest.fixture
@@ -87,36 +49,6 @@ async def test_a_seed_gives_the_same_text_again(client: openai.AsyncOpenAI) -> N
     assert first == again
     assert first != other
     assert first[0] != first[1]
-
-
-async def test_streams_equal_whole_answers_for_random_requests(client: openai.AsyncOpenAI) -> None:
-    chance = random.Random(5)
-
-    async def compare() -> None:
-        prompt = [chance.randrange(4, 2000) for _ in range(chance.randrange(1, 20))]
-        wanted = {
-            "model": MODEL,
-            "prompt": prompt,
-            "max_tokens": chance.randrange(1, 30),
-            "temperature": chance.choice([0.0, 0.7, 2.0]),
-            "seed": chance.randrange(1000),
-            "stop": chance.choice([None, [" the", "e", "?"], ["."]]),
-            "echo": chance.choice([True, False]),
-            "logprobs": chance.choice([None, 0, 3]),
-        }
-        whole = (await client.completions.create(**wanted)).choices[0]
-        text, tokens, offsets = "", [], []
-        async for chunk in await client.completions.create(**wanted, stream=True):
-            text += chunk.choices[0].text
-            if chunk.choices[0].logprobs:
-                tokens += chunk.choices[0].logprobs.tokens or []
-                offsets += chunk.choices[0].logprobs.text_offset or []
-            reason = chunk.choices[0].finish_reason
-        assert (text, reason) == (whole.text, whole.finish_reason)
-        if whole.logprobs:
-            assert (tokens, offsets) == (whole.logprobs.tokens, whole.logprobs.text_offset)
-
-    await asyncio.gather(*(compare() for _ in range(12)))
 
 
 async def test_scores_come_as_lm_eval_reads_them(client: openai.AsyncOpenAI) -> None:

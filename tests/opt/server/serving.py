@@ -1,0 +1,58 @@
+"""The whole program with its own engine and the bundled model, for tests of what its users see."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAM = Path(__file__).resolve().parents[3] / "images" / "opt" / "serve-opt.py"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A program that is ready."""
+
+    url: str
+    pid: int
+
+
+@contextlib.contextmanager
+def serving(*options: str) -> Iterator[Running]:
+    """A program on a free port; it has to end cleanly."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            str(PROGRAM),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--kv-cache-gib",
+            "0.1",
+            *options,
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    lines = [""]
+    for line in process.stderr:
+        lines.append(line)
+        if "ready: " in line:
+            break
+    try:
+        assert "ready: " in lines[-1], "".join(lines)
+        yield Running(lines[-1].strip().rpartition(" on ")[2], process.pid)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
