@@ -3,6 +3,8 @@
 import base64
 
 import pytest
+import yaml
+from openaisle_adapter.limits_file import KeyLimits, LimitsFile
 
 
 class TestKeys:
@@ -25,6 +27,33 @@ class TestKeys:
     def test_keys_are_a_folder_so_that_changes_arrive(self, render):
         mounts = render().container("openaisle-adapter")["volumeMounts"]
         assert {"name": "keys", "mountPath": "/etc/openaisle/keys", "readOnly": True} in mounts
+
+    def test_limits_of_keys_are_a_file_that_changes_without_a_restart(self, render):
+        limits = {"default": {"requestsPerMinute": 60}, "keys": {"alice": {"models": ["facebook/opt-125m"]}}}
+        objects = render({"auth": {"limits": limits}})
+        written = yaml.safe_load(objects.one("ConfigMap", "openaisle-adapter")["data"]["limits.yaml"])
+        assert written["default"]["requestsPerMinute"] == 60
+        assert written["keys"] == limits["keys"]
+        gateway = objects.container("openaisle-adapter")
+        assert "--limits-file=/etc/openaisle/limits/limits.yaml" in gateway["args"]
+        assert {"name": "limits", "mountPath": "/etc/openaisle/limits", "readOnly": True} in gateway[
+            "volumeMounts"
+        ]
+        assert objects.pod("openaisle-adapter") == render().pod("openaisle-adapter")
+
+    @pytest.mark.parametrize(
+        "entry", [{"requestsPerMinute": -1}, {"rpm": 3}, {"models": "facebook/opt-125m"}]
+    )
+    def test_limits_that_are_none_are_refused(self, refusal, entry):
+        assert "limits" in refusal({"auth": {"limits": {"keys": {"alice": entry}}}})
+
+    def test_the_limits_are_what_the_gateway_reads(self, render, tmp_path):
+        file = tmp_path / "limits.yaml"
+        keys = {"alice": {"tokensPerMinute": 5}}
+        objects = render({"auth": {"limits": {"default": {"concurrentRequests": 2}, "keys": keys}}})
+        file.write_text(objects.one("ConfigMap", "openaisle-adapter")["data"]["limits.yaml"])
+        table = LimitsFile(file).read()
+        assert table.of("alice") == KeyLimits(tokens_per_minute=5, concurrent_requests=2)
 
 
 def paths(objects):
