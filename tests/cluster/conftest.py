@@ -157,9 +157,11 @@ class Release:
         self.client.close()
         self.namespace.helm("uninstall", "openaisle", "--wait")
 
-    def complete(self, prompt: str = "Once upon a time", **settings: Any) -> httpx.Response:
+    def complete(
+        self, prompt: str = "Once upon a time", timeout_s: float = 60, **settings: Any
+    ) -> httpx.Response:
         body = {"model": MODEL, "prompt": prompt, "max_tokens": 8, "temperature": 0} | settings
-        return self.client.post("/v1/completions", json=body)
+        return self.client.post("/v1/completions", json=body, timeout=timeout_s)
 
 
 @pytest.fixture(scope="session")

@@ -1,32 +1,25 @@
 """What users see while a pod is gone."""
 
+import time
+
 from tests.cluster.conftest import wait_for
 
 
-def test_a_killed_model_answers_503_and_then_works_again_by_itself(release):
+def test_requests_wait_while_a_killed_model_comes_back(release):
     assert release.complete().status_code == 200
     release.namespace.kubectl(
         "delete", "pod", "openaisle-tiny-opt-0", "--grace-period=0", "--force", "--wait=false"
     )
 
-    def answer_503():
-        answer = release.complete()
-        return answer if answer.status_code != 200 else None
+    def waited():
+        began = time.monotonic()
+        answer = release.complete(timeout_s=120)
+        # One that was running when the pod died is broken off.
+        assert answer.status_code in (200, 502), answer.text
+        return answer.status_code == 200 and time.monotonic() - began > 1.5
 
-    gone = wait_for("the model to be gone", answer_503, timeout_s=20)
-    assert gone.status_code == 503, gone.text
-    assert int(gone.headers["retry-after"]) >= 1
-    assert gone.json()["error"].keys() == {"message", "type", "param", "code"}
-
-    seen = set()
-
-    def works_again():
-        answer = release.complete()
-        seen.add(answer.status_code)
-        return answer.status_code == 200
-
-    wait_for("the model to be back", works_again, timeout_s=90)
-    assert seen <= {200, 503}
+    wait_for("a request that waited for the next pod", waited, timeout_s=60)
+    assert release.complete().status_code == 200
 
 
 def test_a_killed_gateway_is_replaced(release):

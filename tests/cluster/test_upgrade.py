@@ -1,40 +1,45 @@
 """`helm upgrade` and `helm rollback`."""
 
+import json
+import pathlib
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
+import pytest
 
 from tests.cluster.conftest import Release
 
+RELEASED = sorted((pathlib.Path(__file__).parent / "released").glob("*.tgz"))
+"""Each released version of the chart, as `helm package` made it."""
+
 
 def wait_for_rollouts(release: Release) -> None:
-    for workload in (
-        "deployment/openaisle-adapter",
-        "deployment/openaisle-demo",
-        "statefulset/openaisle-tiny-opt",
-    ):
+    workloads = release.namespace.kubectl("get", "deployments,statefulsets", "-o", "name").split()
+    for workload in workloads:
         release.namespace.kubectl("rollout", "status", workload, "--timeout=150s", timeout_s=160)
 
 
 @contextmanager
 def load(release: Release, clients: int = 4) -> Iterator[list[str]]:
-    """Clients that ask one completion after the other; gives the list of what each answer was."""
+    """Clients that ask one completion after the other, half of them streamed; gives what each answer was."""
     outcomes: list[str] = []
     stop = threading.Event()
 
-    def ask() -> None:
+    def ask(streamed: bool) -> None:
         while not stop.is_set():
             try:
-                answer = release.complete(max_tokens=16)
-                outcomes.append(str(answer.status_code) if answer.status_code == 200 else answer.text)
+                answer = release.complete(max_tokens=16, stream=streamed, timeout_s=120)
+                whole = not streamed or answer.text.rstrip().endswith("data: [DONE]")
+                outcomes.append("200" if answer.status_code == 200 and whole else answer.text)
             except httpx.HTTPError as error:
                 outcomes.append(repr(error))
             time.sleep(0.05)
 
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    threads = [threading.Thread(target=ask, args=(number % 2 == 1,)) for number in range(clients)]
     for thread in threads:
         thread.start()
     try:
@@ -58,24 +63,79 @@ def test_an_upgrade_without_changes_restarts_nothing(release):
     assert before <= {pod["metadata"]["uid"] for pod in release.namespace.get("pods")}
 
 
-def test_upgrade_and_rollback_under_load_lose_no_request(release):
-    two_replicas = {"models": [{"name": "tiny-opt", "replicas": 2}]}
-    release.namespace.upgrade(values=two_replicas)
-    wait_for_rollouts(release)
-    changed = {
-        "models": [{"name": "tiny-opt", "replicas": 2, "podAnnotations": {"revision": "2"}}],
-        "adapter": {"podAnnotations": {"revision": "2"}},
-        "demo": {"podAnnotations": {"revision": "2"}},
+def changed(revision: str, **model: Any) -> dict[str, Any]:
+    """Values under which every pod is another one than with another revision."""
+    annotations = {"podAnnotations": {"revision": revision}}
+    small = {"requests": {"cpu": "200m", "memory": "600Mi"}}
+    return {
+        "models": [{"name": "tiny-opt", "resources": small} | annotations | model],
+        "adapter": annotations,
+        "demo": annotations,
     }
+
+
+@pytest.mark.parametrize(
+    "model", [{"replicas": 1}, {"replicas": 2}, {"rollout": "surge"}], ids=["swap", "one-by-one", "surge"]
+)
+def test_upgrade_and_rollback_under_load_lose_no_request(release, model):
+    release.namespace.upgrade(values=changed("1", **model))
+    wait_for_rollouts(release)
     with load(release) as outcomes:
-        time.sleep(2)
-        release.namespace.upgrade(values=changed)
+        release.namespace.upgrade(values=changed("2", **model))
         wait_for_rollouts(release)
         release.namespace.helm("rollback", "openaisle")
         wait_for_rollouts(release)
-        time.sleep(2)
-    assert len(outcomes) > 50
+        time.sleep(1)
+    assert len(outcomes) > 30
     assert set(outcomes) == {"200"}
+
+
+def test_another_rollout_and_an_eviction_under_load_lose_no_request(release):
+    release.namespace.upgrade(values=changed("1", rollout="surge"))
+    wait_for_rollouts(release)
+    with load(release) as outcomes:
+        release.namespace.upgrade(values=changed("1", rollout="swap"))
+        wait_for_rollouts(release)
+        evict(release, "openaisle-tiny-opt-0")
+        wait_for_rollouts(release)
+        time.sleep(1)
+    assert set(outcomes) == {"200"}
+
+
+def evict(release: Release, pod: str) -> None:
+    """What a drain of the pod's node asks for."""
+    namespace = release.namespace.name
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod, "namespace": namespace},
+    }
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
+    release.namespace.kubectl("create", "--raw", path, "-f", "-", input=json.dumps(eviction))
+    release.namespace.kubectl("wait", f"pod/{pod}", "--for=delete", "--timeout=90s")
+
+
+@pytest.mark.parametrize("chart", RELEASED, ids=lambda chart: chart.stem)
+def test_an_upgrade_from_a_released_chart_keeps_its_key_and_its_values(new_namespace, chart):
+    namespace = new_namespace()
+    values = {
+        "ingress": {"enabled": False},
+        "adapter": {"gracePeriodSeconds": 20},
+        "models": [{"name": "m", "servedModelName": "ours", "resources": {"requests": {"cpu": "200m"}}}],
+    }
+    namespace.helm("install", "openaisle", str(chart), values=values)
+    key = namespace.key()
+    namespace.upgrade("--reset-then-reuse-values")
+    for workload in ("deployment/openaisle-adapter", "deployment/openaisle-demo", "statefulset/openaisle-m"):
+        namespace.kubectl("rollout", "status", workload, "--timeout=120s")
+    assert namespace.key() == key
+    with namespace.port_forward("service/openaisle-demo") as url:
+        body = {"model": "ours", "prompt": "Once upon a time", "max_tokens": 4}
+        answer = httpx.post(f"{url}/v1/completions", json=body, auth=("", key), timeout=60)
+    assert answer.status_code == 200, answer.text
+    adapter = namespace.get("deployment", "openaisle-adapter")["spec"]["template"]["spec"]
+    assert "--grace-period-s=20" in adapter["containers"][0]["args"]
+    namespace.helm("uninstall", "openaisle")
 
 
 def test_a_new_key_arrives_without_a_restart(release):
