@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ class Running:
 
 @contextlib.contextmanager
 def serving(*options: str) -> Iterator[Running]:
-    """A program on a free port; it has to end cleanly."""
+    """A program on a free port; it has to end cleanly, and never to write a traceback."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -48,11 +49,19 @@ def serving(*options: str) -> Iterator[Running]:
         lines.append(line)
         if "ready: " in line:
             break
+    ready = lines[-1]
+    # A full pipe would hold the program up.
+    reader = threading.Thread(target=lines.extend, args=(process.stderr,), daemon=True)
+    reader.start()
     try:
-        assert "ready: " in lines[-1], "".join(lines)
-        yield Running(lines[-1].strip().rpartition(" on ")[2], process.pid)
+        assert "ready: " in ready, "".join(lines)
+        yield Running(ready.strip().rpartition(" on ")[2], process.pid)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+        reader.join()
+        assert "Traceback" not in "".join(lines), "".join(lines)
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        reader.join()
+        process.stderr.close()

@@ -13,7 +13,7 @@ from .chat import setup_chat
 from .completions import setup_completions
 from .context import Context
 from .cors import preflight
-from .errors import setup_errors
+from .errors import AnswerableRequest, setup_errors
 from .health import setup_health
 from .metrics import setup_metrics
 from .models import setup_models
@@ -27,7 +27,13 @@ _numbers = itertools.count(1)
 def create_app(context: Context) -> Sanic:
     """An app that answers with what the context's engine gives, once its health says that it is ready."""
     # Sanic keeps a registry of apps by name.
-    app = Sanic(f"openaisle-opt-{next(_numbers)}", config=_config(), ctx=context, configure_logging=False)
+    app = Sanic(
+        f"openaisle-opt-{next(_numbers)}",
+        config=_config(),
+        ctx=context,
+        request_class=AnswerableRequest,
+        configure_logging=False,
+    )
     # Only if it knows the version of HTTP does Sanic leave an empty alt-svc header out.
     app.state.server_info.append(ApplicationServerInfo(settings={"version": HTTP.VERSION_1}))
     setup_request_id(app)

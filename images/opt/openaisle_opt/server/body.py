@@ -74,4 +74,12 @@ async def _read(stream: Http, max_bytes: int) -> bytes:
 async def _discard(stream: Http) -> None:
     """Read what a client still sends, for a while, so that it comes to read the answer."""
     with contextlib.suppress(asyncio.TimeoutError, BadRequest, PayloadTooLarge):
-        await asyncio.wait_for(_read(stream, _DISCARDED_BYTES), _DISCARD_TIMEOUT_S)
+        await asyncio.wait_for(_drop(stream), _DISCARD_TIMEOUT_S)
+
+
+async def _drop(stream: Http) -> None:
+    num_bytes = 0
+    async for data in stream:
+        num_bytes += len(data)
+        if num_bytes > _DISCARDED_BYTES:
+            break

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic, exceptions
+from sanic.compat import Header
 
 from ..errors import (
     ApiError,
@@ -24,6 +26,23 @@ from .request_id import record_of
 from .schema import encode_json
 
 logger = logging.getLogger(__name__)
+
+
+class AnswerableRequest(Request):
+    """A request that is answered even if its first line cannot be read.
+
+    Sanic makes a request of its own for such an answer, and fails if the URL of it is what could not be read.
+    """
+
+    def __init__(
+        self, url_bytes: bytes, headers: Header, version: str, method: str, *others: Any, **more: Any
+    ):
+        try:
+            super().__init__(url_bytes, headers, version, method, *others, **more)
+        except exceptions.BadURL:
+            if method != "NONE":
+                raise
+            super().__init__(b"*", headers, version, method, *others, **more)
 
 
 def setup_errors(app: Sanic) -> None:
