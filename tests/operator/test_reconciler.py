@@ -238,5 +238,5 @@ async def test_a_model_that_is_gone(kubernetes, reconciler):
 
 async def test_an_api_server_that_is_away(reconciler, api, kubernetes):
     api._server = "http://127.0.0.1:1"
-    with pytest.raises(ApiError, match="GET /apis/.*/namespaces/lab/optmodels: "):
+    with pytest.raises(ApiError, match=r"GET /apis/.*/namespaces/lab/optmodels: "):
         await reconciler().reconcile("m")

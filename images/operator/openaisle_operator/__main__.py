@@ -31,8 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = parse_settings(arguments)
         kopf.configure()
-        # One line for each change of each object, at the level of what matters.
-        logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+        # A line for each event and each probe would hide those that matter.
+        for name in ("kopf.objects", "kopf.activities", "aiohttp.access"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         with tempfile.TemporaryDirectory(prefix="openaisle-operator-") as folder:
             asyncio.run(run(settings, Path(folder)))
     except StartError as error:
@@ -51,6 +52,7 @@ async def run(settings: Settings, work_dir: Path) -> None:
     async with Api(load_access, settings.namespace) as api:
         kube_version = await check_cluster(api)
         renderer = Renderer(settings.helm, settings.chart_dir, release, kube_version, work_dir)
+        logger.info("Serving the OPTModels in %s by the release %s.", release.namespace, release.name)
         loops = Loops(Reconciler(api, renderer, release, announce).reconcile)
         try:
             await kopf.operator(
