@@ -180,6 +180,13 @@ def load_model(
             cannot be read.
     """
     model = OptForCausalLM(config, place)
+    _fill(model, model_dir, progress)  # and forget every tensor: packing frees each weight that it has packed
+    model.pack()
+    return model
+
+
+def _fill(model: OptForCausalLM, model_dir: Path, progress: Callable[[float], None]) -> None:
+    """Copy the checkpoint's tensors to the model's parameters."""
     targets = _targets(model)
     missing = set(targets)
     total = sum(target.numel() for target in targets.values())
@@ -203,8 +210,6 @@ def load_model(
         first, *rest = sorted(missing)
         others = f" and {len(rest)} more tensors" if rest else ""
         raise CheckpointError(f"The weights in {model_dir} lack {first}{others}; fetch the checkpoint again.")
-    model.pack()
-    return model
 
 
 def _canonical(name: str) -> str:
