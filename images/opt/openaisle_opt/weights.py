@@ -7,6 +7,7 @@ index.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 
+from . import old_torch
 from .errors import CheckpointError
 from .linear import ACTIVATIONS
 from .model import FUSED, OptConfig, OptForCausalLM, Placement
@@ -156,10 +158,13 @@ def iterate_tensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _load_bin(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (TypeError, RuntimeError):  # an older torch, or a file in the format from before torch 1.6
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    if "weights_only" not in inspect.signature(torch.load).parameters:
+        state = old_torch.load_tensors(path)
+    else:
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except (TypeError, RuntimeError):  # an older torch, or a file in the format from before torch 1.6
+            state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds no table of tensors; it is no checkpoint.")
     return {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
