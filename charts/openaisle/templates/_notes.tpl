@@ -10,7 +10,7 @@ Parts of NOTES.txt:
 
 {{- define "openaisle.notes.model" -}}
 {{- $size := "weights of unknown size" }}
-{{- with .footprint.weightsGiB }}{{ $size = printf "%.1f GiB" . }}{{ end }}
+{{- with .footprint.weightsGiB }}{{ $size = lt . 0.1 | ternary "less than 0.1 GiB" (printf "%.1f GiB" .) }}{{ end }}
 {{- /* At 100 MB/s; a GiB is 10.7 s. */}}
 {{- $minutes := divf (mulf 10.7 (default 0.0 .footprint.weightsGiB)) 60.0 | ceil | int }}
 {{- $wait := "ready in half a minute" }}

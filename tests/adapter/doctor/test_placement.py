@@ -12,7 +12,11 @@ from tests.adapter.doctor.objects import model, node, view
 GPU = "nvidia.com/gpu"
 PRODUCT = "nvidia.com/gpu.product"
 T4 = {PRODUCT: "Tesla-T4"}
-TURING = {"family": "turing", "resource": GPU, "affinity": {PRODUCT: ["Tesla-T4", "NVIDIA-T4G"]}}
+TURING = {
+    "family": "turing",
+    "resource": GPU,
+    "affinity": {"a.example.org/card": ["t4"], PRODUCT: ["Tesla-T4", "NVIDIA-T4G"]},
+}
 
 
 def t4(name="t4-1", gpus=4, labels=T4, **settings):

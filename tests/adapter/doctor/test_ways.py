@@ -241,6 +241,14 @@ async def test_no_hub_for_weights_from_elsewhere():
     assert not await hub(model(env=[{"name": "HF_HUB_OFFLINE", "value": "1"}]))
 
 
+async def test_a_hub_that_a_container_before_the_server_s_asks(free_port):
+    url = f"http://127.0.0.1:{free_port()}"
+    download = {"name": "download", "env": [{"name": "HF_ENDPOINT", "value": url}]}
+    (finding,) = await hub(model(env=[{"name": "HF_HUB_OFFLINE", "value": "1"}], initContainers=[download]))
+    assert finding.status == "fail"
+    assert url in finding.text
+
+
 async def test_a_hub_behind_a_proxy_is_not_tried():
     env = [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}]
     (finding,) = await hub(model(env=env))

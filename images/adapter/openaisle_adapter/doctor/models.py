@@ -47,6 +47,13 @@ class Model:
         return found[1] if found else ""
 
     @property
+    def downloads(self) -> bool:
+        """Whether its pods fetch the weights, in a container before the server's or in the server itself."""
+        if any(container["name"] == "download" for container in self.pod_spec.get("initContainers", [])):
+            return True
+        return self.env.get("HF_HUB_OFFLINE", {}).get("value") != "1"
+
+    @property
     def env(self) -> dict[str, dict[str, Any]]:
         """The variables of all containers by name, as a pod's spec holds them."""
         containers = [*self.pod_spec.get("initContainers", []), self.container]

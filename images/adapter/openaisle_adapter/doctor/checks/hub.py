@@ -40,7 +40,7 @@ async def check_hub(view: View) -> AsyncIterator[Finding]:
 
 def hub_of(model: Model) -> str:
     """Address of the Hub that the model is fetched from; empty if its weights come from elsewhere."""
-    if model.env.get("HF_HUB_OFFLINE", {}).get("value") == "1":
+    if not model.downloads:
         return ""
     return str(model.env.get("HF_ENDPOINT", {}).get("value") or HUB)
 

@@ -124,9 +124,16 @@ def gpu_counts_command(resource: str) -> str:
 
 def _asked(model: Model) -> str:
     asked = [f"{label}={value}" for label, value in (model.pod_spec.get("nodeSelector") or {}).items()]
-    for term in wanted_terms(model.pod_spec)[:1]:
-        for expression in term.get("matchExpressions") or []:
-            asked.append(f"{expression['key']}: {some(expression.get('values') or [])}")
+    by_label = {
+        expression["key"]: some(expression.get("values") or [])
+        for term in wanted_terms(model.pod_spec)
+        for expression in term.get("matchExpressions") or []
+    }
+    # Any of a family's labels will do; one tells enough.
+    for label in [*PRODUCT_LABELS, *by_label][: len(PRODUCT_LABELS) + 1]:
+        if label in by_label:
+            asked.append(f"{label}: {by_label[label]}")
+            break
     family = f"family {model.family}, " if model.family else ""
     return family + ", ".join(asked)
 

@@ -12,7 +12,7 @@ from .nodes import gpu_counts_command
 
 def explain(view: View, pod: Object, where: str, message: str) -> Finding:
     """The scheduler's sentence with a cure for each reason in it."""
-    reasons = message.partition(" preemption: ")[0].strip()
+    reasons = message.partition(" preemption: ")[0].replace("no new claims to deallocate,", "").strip()
     cures = list(_cures(view, pod, reasons)) or [f"kubectl -n {view.namespace} describe pod {name(pod)}"]
     anchor: Anchor = "volumes" if "olume" in reasons else "pending"
     return Finding("pods", "fail", f"{where} is Pending: {reasons}", "; ".join(cures), anchor)
