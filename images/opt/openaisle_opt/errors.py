@@ -203,3 +203,7 @@ class AnswerTimedOut(ApiError):
     """The answer took longer than --request-timeout-s allows."""
 
     status = 504
+
+    def __init__(self, message: str):
+        # Clients of OpenAI's would send it again, twice, and it would take as long.
+        super().__init__(message, headers={"x-should-retry": "false"})

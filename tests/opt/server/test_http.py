@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import logging
 from typing import Any
@@ -126,6 +127,18 @@ async def test_json_may_come_under_curls_default_type(
         assert set(response.json()["error"]) == {"message", "type", "param", "code"}
 
 
+async def test_a_compressed_body_is_refused(served: Served) -> None:
+    response = await served.client.post(
+        "/v1/completions", content=gzip.compress(BODY), headers={"content-encoding": "gzip"}
+    )
+    assert response.status_code == 415
+    assert "'gzip'" in response.json()["error"]["message"]
+    plain = await served.client.post(
+        "/v1/completions", content=BODY, headers={"content-encoding": "identity"}
+    )
+    assert plain.status_code == 200
+
+
 async def _parts(*parts: bytes) -> Any:
     for part in parts:
         yield part
@@ -234,6 +247,12 @@ async def test_a_stream_to_a_client_of_http_1_0_ends_with_its_connection(served:
     assert done == "data: [DONE]"
     texts = [json.loads(chunk.removeprefix("data: "))["choices"][0]["text"] for chunk in chunks]
     assert "".join(texts) == "hello world"
+
+
+async def test_a_client_of_http_1_0_is_not_told_to_continue(served: Served) -> None:
+    async with _wire(served) as wire:
+        wire.writer.write(_request(BODY, "Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert (await wire.answer())[0] == 200
 
 
 async def test_a_client_of_http_1_0_may_keep_its_connection_for_whole_answers(served: Served) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from openaisle_opt.errors import ApiError
+from openaisle_opt.server.chat_schema import parse_chat
 from openaisle_opt.server.schema import CompletionRequest, encode_json, parse_completion
 from openaisle_opt.server.token_schema import parse_detokenize, parse_tokenize
 
@@ -40,6 +41,23 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
+PARTS = st.fixed_dictionaries({"type": st.one_of(st.just("text"), VALUES), "text": VALUES})
+MESSAGES = st.fixed_dictionaries(
+    {
+        "role": st.one_of(st.sampled_from(["user", "system", "assistant", "developer"]), VALUES),
+        "content": st.one_of(st.text(), st.lists(PARTS, max_size=2), VALUES),
+    },
+    optional={"name": VALUES, "tool_calls": VALUES, "refusal": st.none()},
+)
+CHAT_FIELDS = [
+    "max_tokens",
+    "max_completion_tokens",
+    "logprobs",
+    "top_logprobs",
+    "response_format",
+    "tools",
+    "n",
+]
 BODIES = st.dictionaries(st.one_of(st.sampled_from(FIELDS), st.text(max_size=5)), VALUES, max_size=6)
 
 
@@ -85,6 +103,24 @@ def test_any_value_of_any_field_is_read_or_refused(field: str, value: Any) -> No
     assert request.prompts
     for prompt in request.prompts:
         assert prompt == "" or prompt
+
+
+@given(
+    st.one_of(VALUES, st.lists(MESSAGES, max_size=3)), st.dictionaries(st.sampled_from(CHAT_FIELDS), VALUES)
+)
+def test_a_chat_is_read_or_refused(messages: Any, others: dict[str, Any]) -> None:
+    body = json.dumps({"model": "m", "messages": messages, **others}).encode()
+    try:
+        chat = parse_chat(body, "m", has_template=True)
+    except ApiError as error:
+        _check(error)
+        return
+    assert chat.messages
+    for message in chat.messages:
+        assert {"role", "content"} <= set(message) <= {"role", "content", "name"}
+        assert all(isinstance(text, str) and text.encode() is not None for text in message.values())
+    assert chat.completion.max_tokens is None or chat.completion.max_tokens >= 1
+    assert chat.completion.logprobs in (None, *range(21))
 
 
 @given(VALUES)

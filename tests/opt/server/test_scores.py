@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, OPTForCausalLM
 
 TEXTS = [
     "Once upon a time there was a little fox who lived in a small house by the sea.",
-    "The king said: \"It's late\", and went to bed.",
+    'The king said: "It\'s late", and went to bed.',
     "Zoë 😀 123 qwertz",
     "\n\n",
 ]

@@ -107,7 +107,8 @@ class Answer:
         """The events of a stream for the choices that have changed: their new text, and their ends."""
         frames = []
         for index in changed:
-            choice, said = self._choices[index], list[ShapedChoice | None]()
+            choice = self._choices[index]
+            said: list[ShapedChoice | None] = []
             if index not in self._begun:
                 self._begun.add(index)
                 said.append(self._shape.begin(index))

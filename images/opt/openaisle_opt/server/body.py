@@ -30,9 +30,15 @@ async def read_json_body(request: Request, max_bytes: int) -> bytes:
         raise UnsupportedMediaType(
             f"Unsupported content type {content_type[:100]!r}; please send application/json."
         )
+    coding = request.headers.getone("content-encoding", "identity")
+    if coding.strip().lower() != "identity":
+        raise UnsupportedMediaType(f"Unsupported content encoding {coding[:100]!r}; please send plain JSON.")
     stream = request.stream
     if not isinstance(stream, Http) or not stream.request_body:
         return b""
+    if request.version == "1.0":
+        # There was no 100 Continue yet.
+        stream.expecting_continue = False
     # Sanic's own limit closes the connection on a client that is still sending, which then never sees
     # the answer; so the limit is applied here, and some of the rest is read and thrown away.
     stream.request_max_size = max_bytes + _DISCARDED_BYTES
