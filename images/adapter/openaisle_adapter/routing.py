@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+LOAD_FACTOR = 1.25
+"""How much more than its share of the outstanding requests a replica may have for its cache's sake."""
 
 
 @dataclass(frozen=True)
@@ -17,16 +21,24 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate], affinity: str) -> str | None:
-    """The replica with the least outstanding work; None if there is none.
+    """The replica that a request goes to; None if there is none.
 
-    Among equals, requests with the same affinity (the beginning of the prompt) go to the same
-    replica, where the keys and values of that beginning are probably cached. A replica that comes
-    or goes moves only the prompts that it wins or loses.
+    Requests with the same affinity (the beginning of the prompt) rank the replicas alike, and go to
+    the first of them that has room, where the keys and values of that beginning are probably cached.
+    A replica has room while it has less than `LOAD_FACTOR` times the mean of outstanding requests:
+    consistent hashing with bounded loads. A replica that comes or goes moves only the prompts that
+    it wins or loses. A request without affinity goes to the replica with the least to do.
     """
     if not candidates:
         return None
-    least = min(candidate.outstanding for candidate in candidates)
-    return max(
-        (candidate.url for candidate in candidates if candidate.outstanding == least),
-        key=lambda url: hashlib.blake2b(f"{url}\0{affinity}".encode("utf-8", "replace")).digest(),
-    )
+    ranked = sorted(candidates, key=lambda candidate: _rank(candidate.url, affinity), reverse=True)
+    if not affinity:
+        return min(ranked, key=lambda candidate: candidate.outstanding).url
+    num_requests = sum(candidate.outstanding for candidate in candidates) + 1
+    bound = math.ceil(LOAD_FACTOR * num_requests / len(candidates))
+    # One of them is below the mean, so there is always room.
+    return next(candidate.url for candidate in ranked if candidate.outstanding < bound)
+
+
+def _rank(url: str, affinity: str) -> bytes:
+    return hashlib.blake2b(f"{url}\0{affinity}".encode("utf-8", "replace")).digest()
