@@ -82,9 +82,19 @@ class ContextLengthExceeded(InvalidRequest):
 
     code = "context_length_exceeded"
 
-    def __init__(self, *, max_model_len: int, num_prompt_tokens: int, max_tokens: int, param: str):
+    def __init__(
+        self,
+        *,
+        max_model_len: int,
+        num_prompt_tokens: int,
+        max_tokens: int,
+        param: str,
+        is_estimate: bool = False,
+    ):
+        """`is_estimate`: the prompt has this many tokens or more."""
+        at_least = "at least " if is_estimate else ""
         super().__init__(
-            f"This model's maximum context length is {max_model_len} tokens, however you requested "
+            f"This model's maximum context length is {max_model_len} tokens, however you requested {at_least}"
             f"{num_prompt_tokens + max_tokens} tokens ({num_prompt_tokens} in your prompt; {max_tokens} for "
             "the completion). Please reduce your prompt; or completion length.",
             param=param,

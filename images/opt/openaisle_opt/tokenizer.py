@@ -59,6 +59,9 @@ class OptTokenizer:
             self._token_texts[token_id] = _display(piece)
             self._pieces[token_id] = b"" if token_id in self.special_token_ids else piece
         self._make_texts_distinct()
+        texts = (token.content for token in added.values())
+        self.longest_token = max(map(len, [b"-", *self._pieces, *texts]))
+        """Characters that one token can stand for, or more."""
 
     def _make_texts_distinct(self) -> None:
         """Two ids may not share a text, or one would hide the other in `top_logprobs`."""

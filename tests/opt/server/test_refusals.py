@@ -152,6 +152,17 @@ async def test_the_context_length_is_told_in_numbers(served: Served) -> None:
     await served.complete(prompt="a" * 53, max_tokens=10)
 
 
+async def test_megabytes_of_text_are_refused_without_being_tokenized(served: Served) -> None:
+    error = await served.refuse(400, prompt="a" * 4_000_000)
+    assert (error["code"], error["param"]) == ("context_length_exceeded", "prompt")
+    # The longest token of the test's tokenizer is " world".
+    assert error["message"].startswith(
+        "This model's maximum context length is 64 tokens, however you requested at least 666683 tokens"
+    )
+    error = await served.refuse(400, prompt=" world" * 64)
+    assert "requested 81 tokens (65 in your prompt; 16 for the completion)" in error["message"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -36,6 +36,7 @@ async def encode_prompts(
     prompts = []
     for prompt in wanted.prompts:
         if isinstance(prompt, str):
+            _check_characters(prompt, wanted, tokenizer, ready, "prompt")
             tokenized = await tokenizer.encode(prompt)
             encoded = EncodedPrompt(tokenized.token_ids, prompt, tokenized.offsets)
         else:
@@ -55,6 +56,7 @@ async def encode_chat(
         ContextLengthExceeded, InvalidRequest: as for `encode_prompts`.
     """
     _check_bias(wanted, ready)
+    _check_characters(text, wanted, tokenizer, ready, "messages")
     tokenized = await tokenizer.encode_once_begun(text)
     _check_length(len(tokenized.token_ids), wanted.max_tokens, ready.max_model_len, param="messages")
     return EncodedPrompt(tokenized.token_ids, text, tokenized.offsets)
@@ -82,6 +84,21 @@ def _check_bias(wanted: CompletionRequest, ready: Ready) -> None:
     for token_id in wanted.logit_bias:
         if token_id >= ready.vocab_size:
             raise _no_such_token(token_id, ready, "logit_bias")
+
+
+def _check_characters(
+    text: str, wanted: CompletionRequest, tokenizer: OptTokenizer, ready: Ready, param: str
+) -> None:
+    """Refuse a text that cannot fit, however it is tokenized, which would take seconds for megabytes."""
+    num_tokens = -(-len(text) // tokenizer.longest_token)
+    if num_tokens > ready.max_model_len:
+        raise ContextLengthExceeded(
+            max_model_len=ready.max_model_len,
+            num_prompt_tokens=num_tokens,
+            max_tokens=1 if wanted.max_tokens is None else wanted.max_tokens,
+            param=param,
+            is_estimate=True,
+        )
 
 
 def _check_length(
