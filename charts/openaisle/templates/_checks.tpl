@@ -12,14 +12,15 @@ What cannot work is refused before an object is made: every check appends a sent
 
 {{- define "openaisle.checkValues" -}}
 {{- $errors := list }}
-{{- $rootHints := include "openaisle.hints.root" . | fromYaml }}
-{{- $modelHints := include "openaisle.hints.model" . | fromYaml }}
-{{- range $key, $_ := .Values }}
-{{- with get $rootHints $key }}{{ $errors = append $errors (printf "%s: there is no such key; write %s." $key .) }}{{ end }}
+{{- $hints := .Files.Get "files/hints.yaml" | fromYaml }}
+{{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" $hints.values "values" .Values "defaults" .Values "prefix" "") | fromJsonArray) }}
+{{- range $section := list "image" "auth" "adapter" "demo" "ingress" }}
+{{- $values := get $.Values $section }}
+{{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" (get $hints $section) "values" $values "defaults" $values "prefix" (printf "%s." $section)) | fromJsonArray) }}
 {{- end }}
-{{- range $key, $_ := .Values.modelDefaults }}
-{{- with get $modelHints $key }}{{ $errors = append $errors (printf "modelDefaults.%s: there is no such key; write %s." $key .) }}{{ end }}
-{{- end }}
+{{- $defaults := .Values.modelDefaults }}
+{{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" $hints.model "values" $defaults "defaults" $defaults "prefix" "modelDefaults.") | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" $hints.weights "values" $defaults.weights "defaults" $defaults.weights "prefix" "modelDefaults.weights.") | fromJsonArray) }}
 {{- $names := list }}
 {{- range $i, $entry := .Values.models }}
 {{- $where := printf "models[%d]" $i }}
@@ -31,12 +32,44 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- if has .name (list "adapter" "demo" "doctor" "keys" "operator" "test") }}{{ $errors = append $errors (printf "%s: the name is that of a part of OpenAISLE; choose another." $where) }}{{ end }}
 {{- $names = append $names .name }}
 {{- end }}
-{{- range $key, $_ := . }}
-{{- with get $modelHints $key }}{{ $errors = append $errors (printf "%s: there is no key %s; write %s." $where $key .) }}{{ end }}
-{{- end }}
+{{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" $hints.model "values" . "defaults" $defaults "prefix" "" "where" $where) | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" $hints.weights "values" .weights "defaults" $defaults.weights "prefix" "weights." "where" $where) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.familyErrors" (dict "context" $ "where" $where "gpuFamily" (default $.Values.modelDefaults.gpuFamily .gpuFamily)) | fromJsonArray) }}
 {{- end }}
 {{- include "openaisle.refuse" $errors }}
+{{- end }}
+
+{{- /*
+A JSON array with a sentence for each key that is meant for another one, and what to write, ready to paste where
+the given value fits there.
+dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image." "where" the entry of a list, or none
+*/ -}}
+{{- define "openaisle.hintErrors" -}}
+{{- $errors := list }}
+{{- range $key, $value := .values }}
+{{- $right := get $.hints $key }}
+{{- if $right }}
+{{- $paths := list }}
+{{- range kindIs "string" $right | ternary (list $right) $right }}{{ $paths = append $paths (printf "%s%s" $.prefix .) }}{{ end }}
+{{- $what := printf "%s%s: there is no such key" $.prefix $key }}
+{{- if $.where }}{{ $what = printf "%s: there is no key %s%s" $.where $.prefix $key }}{{ end }}
+{{- $paste := "" }}
+{{- $default := $.defaults }}
+{{- range kindIs "string" $right | ternary (splitList "." (toString $right)) list }}{{ $default = kindIs "map" $default | ternary (get $default .) "" }}{{ end }}
+{{- if and (kindIs "string" $right) (eq (include "openaisle.kind" $value) (include "openaisle.kind" $default)) }}
+{{- $nested := $value }}
+{{- range reverse (splitList "." (first $paths)) }}{{ $nested = dict . $nested }}{{ end }}
+{{- $paste = printf "\n%s\n" (toYaml $nested | nindent 4) }}
+{{- end }}
+{{- $errors = append $errors (printf "%s; write %s.%s" $what (join " or " $paths) $paste) }}
+{{- end }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
+
+{{- /* string, bool, slice, map or number. */ -}}
+{{- define "openaisle.kind" -}}
+{{ regexMatch "^(int|float)" (kindOf .) | ternary "number" (kindOf .) }}
 {{- end }}
 
 {{- /* A JSON array of what is wrong with a model's choice of families. */ -}}
