@@ -3,7 +3,7 @@
 import pytest
 
 KEYS = {"auth": {"keys": {"alice": "sk-12345678"}}, "operator": {"enabled": False}}
-# One's answers take longest, so no other model lengthens the time that the gateway and the page leave running answers.
+# One's answers take longest, so no other model lengthens what the gateway and the page leave running answers.
 ONE = {"name": "one", "gracePeriodSeconds": 600}
 TWO = {"name": "two", "model": "facebook/opt-125m", "weights": {"cache": {"type": "claim"}}}
 THREE = {

@@ -214,6 +214,13 @@ def test_the_operator_may_do_no_more_than_it_has_to(models):
     assert not may("list", "optmodels.openaisle.io", "default")
 
 
+def test_a_second_operator_in_the_namespace_is_refused(models):
+    with pytest.raises(
+        CommandFailed, match="the release openaisle in this namespace has an operator already"
+    ):
+        models.namespace.install(values=VALUES, release="second")
+
+
 def test_an_uninstall_keeps_opt_models_and_their_definition(models):
     """They go without the operator too: nothing holds them."""
     models.namespace.helm("uninstall", "openaisle", "--wait")

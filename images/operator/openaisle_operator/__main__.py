@@ -23,6 +23,9 @@ from .release import load_release
 from .rendering import Renderer
 from .settings import Settings, parse_settings
 
+START_ATTEMPTS = 15
+"""One a second: the API server takes some seconds to serve a kind that was just made."""
+
 logger = logging.getLogger("openaisle_operator")
 
 
@@ -72,16 +75,25 @@ async def check_cluster(api: Api) -> str:
     Raises:
         StartError: it doesn't.
     """
-    try:
-        await api.list(OPT_MODEL)
-        return await api.server_version()
-    except NotFound as error:
-        raise StartError(
+    attempts = 0
+    while True:
+        try:
+            await api.list(OPT_MODEL)
+            return await api.server_version()
+        except ApiError as error:
+            attempts += 1
+            if attempts == START_ATTEMPTS:
+                raise _start_error(error) from error
+        await asyncio.sleep(1)
+
+
+def _start_error(error: ApiError) -> StartError:
+    if isinstance(error, NotFound):
+        return StartError(
             "The cluster has no OPTModels: install their CustomResourceDefinition with the chart's "
             "operator.crd, or ask someone who may."
-        ) from error
-    except ApiError as error:
-        raise StartError(f"The OPTModels can't be read ({error}).") from error
+        )
+    return StartError(f"The OPTModels can't be read ({error}).")
 
 
 def announce(model: dict[str, Any], type: str, reason: str, message: str) -> None:

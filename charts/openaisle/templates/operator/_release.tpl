@@ -1,3 +1,14 @@
+{{- /* Two operators in a namespace would each delete what the other makes for an OPTModel. */ -}}
+{{- define "openaisle.checkOperator" -}}
+{{- range dig "items" list (lookup "apps/v1" "Deployment" .Release.Namespace "") }}
+{{- $labels := default dict .metadata.labels }}
+{{- $other := get $labels "app.kubernetes.io/instance" }}
+{{- if and (eq (get $labels "app.kubernetes.io/part-of") "openaisle") (eq (get $labels "app.kubernetes.io/component") "operator") (ne $other $.Release.Name) }}
+{{- include "openaisle.refuse" (list (printf "operator.enabled: the release %s in this namespace has an operator already; one namespace has one." $other)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /*
 openaisle.operatorRelease: what the operator has to know of the release, as a YAML document
 
