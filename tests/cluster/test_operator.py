@@ -152,7 +152,7 @@ def test_one_field_changes_one_object(models):
 def test_names_what_is_wrong_with_a_model(models):
     models.apply("typo", gpuFamily="turning")
     models.apply("large", model="facebook/opt-66b", gpuFamily="turing")
-    models.apply("twin")
+    models.apply("twin", replicas=0)
     models.apply("nowhere", servedModelName="nowhere", gpuFamily="amd")
     models.apply("broken", servedModelName="broken", extraArgs=["--bogus"])
     assert "gpuFamily turning doesn't exist" in models.wait_for("typo", "Accepted", "UnknownFamily")
@@ -179,6 +179,12 @@ def test_a_model_is_scaled_to_zero(models):
     assert models.condition("twin", "Accepted")[1] == "ServedNameTaken"
 
 
+def test_a_name_that_is_given_up_goes_to_who_waits_for_it(models):
+    models.apply("stories", replicas=0, servedModelName="tales")
+    models.wait_for("twin", "Accepted", "Accepted")
+    assert models.status("twin")["servedName"] == MODEL
+
+
 def test_what_goes_leaves_nothing(models):
     names = ("broken", "nowhere", "typo", "large")
     models.namespace.kubectl("delete", "optmodels", *names, "--timeout=20s")
@@ -189,7 +195,7 @@ def test_what_goes_leaves_nothing(models):
 def test_an_operator_that_was_killed_goes_on(models):
     pods = "--selector=app.kubernetes.io/component=operator"
     models.namespace.kubectl("delete", "pods", pods, "--grace-period=0", "--force")
-    models.apply("stories", replicas=0, priorityClassName="")
+    models.apply("stories", replicas=0, servedModelName="tales", contextLength=512)
     models.namespace.kubectl("delete", "service", "openaisle-stories")
     wait_for(
         "the Service",

@@ -39,13 +39,19 @@ def make_registry(loops: Loops) -> kopf.OperatorRegistry:
         settings.watching.server_timeout = 300
         settings.networking.request_timeout = 20
 
+    served_names: dict[str, str | None] = {}
+
     @kopf.on.event(*_resource(OPT_MODEL), registry=registry)
     async def on_model(type: str | None, name: str, meta: kopf.Meta, status: kopf.Status, **_: Any) -> None:
         # Our own writing of the status is no news.
-        if type == "MODIFIED" and meta["generation"] == status.get("observedGeneration"):
-            return
-        loops.wake(name)
-        loops.wake_all()
+        if type != "MODIFIED" or meta["generation"] != status.get("observedGeneration"):
+            loops.wake(name)
+        served = None if type == "DELETED" else status.get("servedName")
+        if served_names.pop(name, None) != served:
+            # Another may have waited for the name that this one had.
+            loops.wake_all()
+        if served:
+            served_names[name] = served
 
     async def on_child(labels: kopf.Labels, **_: Any) -> None:
         loops.wake(labels[LABEL])
