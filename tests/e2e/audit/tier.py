@@ -63,6 +63,8 @@ class Tier:
     name: str
     url: str
     key: str | None
+    virtual_host: str | None = None
+    """The name that an Ingress knows the installation by, where it is not that of the URL."""
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -81,7 +83,8 @@ class Tier:
         """Send exactly this, on a connection of its own; the key is added unless headers name one."""
         connection = self.connect()
         try:
-            connection.request(method, path, body, self.authorization | (headers or {}))
+            host = {"Host": self.virtual_host} if self.virtual_host else {}
+            connection.request(method, path, body, host | self.authorization | (headers or {}))
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         finally:
