@@ -49,6 +49,7 @@ def adapter() -> Adapter:
 @pytest.fixture(autouse=True)
 async def _nothing_is_left_running() -> AsyncIterator[None]:
     yield
+    await asyncio.sleep(0.01)  # generators that were dropped in mid-way are closed in tasks of their own
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, f"tasks are left: {left}"
 

@@ -10,6 +10,8 @@ import uuid
 from datetime import datetime, timezone
 from typing import Any
 
+from sanic import Request
+
 from .usage import Usage
 
 VALID_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -68,6 +70,14 @@ class Record:
             "first_byte_ms": None if self.first_byte_s is None else round(self.first_byte_s * 1000, 1),
             "total_ms": round(self.elapsed_s * 1000, 1),
         }
+
+
+def record_of(request: Request) -> Record:
+    """The request's record, which is made when it is first asked for."""
+    if not hasattr(request.ctx, "record"):
+        request.ctx.record = Record(request.method, request.path, request.headers.get("x-request-id"))
+    record: Record = request.ctx.record
+    return record
 
 
 def new_id() -> str:

@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from typing import cast
 
 from sanic import HTTPResponse, Request, Sanic
-from sanic.exceptions import (
-    MethodNotAllowed as SanicMethodNotAllowed,
-)
-from sanic.exceptions import (
-    NotFound,
-    PayloadTooLarge,
-    RequestTimeout,
-    SanicException,
-    ServiceUnavailable,
-)
 from sanic.http import Http
 from sanic.response.types import BaseHTTPResponse
 
 from . import access_log
-from .access_log import Record
+from .access_log import Record, record_of
 from .auth import Keys
 from .backends import Backends
 from .catalog import Catalog
 from .cors import add_cors, preflight
-from .errors import (
-    ApiError,
-    BodyTimeout,
-    BodyTooLarge,
-    HeaderTooLarge,
-    InternalError,
-    InvalidRequest,
-    MethodNotAllowed,
-    RouteNotFound,
-    UpstreamTimeout,
-)
-from .hints import no_such_route
+from .failures import setup_failures
 from .hold import Hold
+from .incoming import request_class
 from .limits import Limits
 from .metrics import Metrics
-from .prefix import request_class
 from .proxy import Proxy
 from .routes.health import setup_health
 from .routes.models import setup_models
@@ -56,7 +34,6 @@ MAX_DISCARDED_BYTES = 64 * 1024 * 1024
 sending, gets to see the refusal instead of a broken connection."""
 LONGEST_HEADER = 16384
 
-logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
@@ -99,19 +76,19 @@ def create_app(
     setup_pages(app, settings.page_dir)
     app.register_middleware(_begin, "request")
     app.register_middleware(_end, "response")
-    app.exception(Exception)(_answer_error)
+    setup_failures(app)
     return app
 
 
 async def _begin(request: Request) -> HTTPResponse | None:
     """Open the request's record; answer OPTIONS, which needs neither key nor route."""
-    _record(request)
+    record_of(request)
     return preflight(request) if request.method == "OPTIONS" else None
 
 
 async def _end(request: Request, response: BaseHTTPResponse) -> None:
     """Add the headers that every answer has, and close the record unless the proxy will."""
-    record = _record(request)
+    record = record_of(request)
     context = request.app.ctx
     response.headers.setdefault("x-request-id", record.request_id)
     response.headers.setdefault("openai-version", OPENAI_VERSION)
@@ -124,50 +101,6 @@ async def _end(request: Request, response: BaseHTTPResponse) -> None:
     if not record.relayed:
         record.status = response.status
         context.finish(record)
-
-
-async def _answer_error(request: Request, exception: Exception) -> HTTPResponse:
-    error = _as_api_error(request, exception)
-    if isinstance(error, InternalError):
-        logger.error("request %s failed", _record(request).request_id, exc_info=exception)
-    return HTTPResponse(
-        error.body(), status=error.status, headers=error.headers, content_type="application/json"
-    )
-
-
-def _as_api_error(request: Request, exception: Exception) -> ApiError:
-    """The one border between Sanic's errors and ours, the most specific first."""
-    if isinstance(exception, ApiError):
-        return exception
-    if isinstance(exception, NotFound):
-        return RouteNotFound(no_such_route(request.method, _raw_path(request)))
-    if isinstance(exception, SanicMethodNotAllowed):
-        allowed = exception.headers.get("Allow", "").split(", ")
-        return MethodNotAllowed(request.method, request.path, sorted([*allowed, "OPTIONS"]))
-    if isinstance(exception, PayloadTooLarge):
-        if "header" in str(exception).lower():
-            return HeaderTooLarge(f"The head of the request is longer than {LONGEST_HEADER} bytes.")
-        return BodyTooLarge(request.app.ctx.settings.max_body_bytes)
-    if isinstance(exception, RequestTimeout):
-        return BodyTimeout("The request took too long to arrive.")
-    if isinstance(exception, ServiceUnavailable):
-        return UpstreamTimeout("The model server did not answer in time.")
-    if isinstance(exception, SanicException) and exception.status_code < 500:
-        return InvalidRequest(str(exception))
-    return InternalError("The server had an error while processing your request. Please try again.")
-
-
-def _raw_path(request: Request) -> str:
-    """The path as it was sent; Sanic takes what follows two slashes for a host."""
-    return request.raw_url.decode("latin-1").partition("?")[0]
-
-
-def _record(request: Request) -> Record:
-    """The request's record, which is made when it is first asked for."""
-    if not hasattr(request.ctx, "record"):
-        request.ctx.record = Record(request.method, request.path, request.headers.get("x-request-id"))
-    record: Record = request.ctx.record
-    return record
 
 
 def _finish(record: Record, metrics: Metrics) -> None:

@@ -13,6 +13,7 @@ OpenAisleError
     ├── MethodNotAllowed       405
     ├── BodyTimeout            408
     ├── BodyTooLarge           413
+    ├── ExpectationFailed      417
     ├── RateLimited            429
     ├── HeaderTooLarge         431
     ├── InternalError          500
@@ -151,6 +152,13 @@ class BodyTooLarge(ApiError):
 
     def __init__(self, limit_bytes: int):
         super().__init__(f"The request body is larger than the limit of {limit_bytes} bytes.")
+
+
+class ExpectationFailed(ApiError):
+    """The request expects something other than 100-continue."""
+
+    status = 417
+    type = "invalid_request_error"
 
 
 class RateLimited(ApiError):
