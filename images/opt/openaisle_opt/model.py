@@ -94,12 +94,21 @@ class Embedding(nn.Module):
 
     def __init__(self, num_rows: int, size: int, place: Placement):
         super().__init__()
-        self.weight = nn.Parameter(
+        self.num_rows = num_rows
+        self.weight: nn.Parameter | None = nn.Parameter(
             torch.empty(num_rows, size, dtype=place.dtype, device=place.device), requires_grad=False
         )
+        self._packed: torch.Tensor | None = None
         self._dtype = activation_dtype(place.dtype, place.device)
 
+    def read_from(self, head: PackedLinear) -> None:
+        """Give up the table: the packed head has the same rows."""
+        self.weight, self._packed = None, head.packed
+
     def forward(self, indices: torch.Tensor) -> torch.Tensor:
+        if self._packed is not None:
+            return kernels.unpack_rows(self._packed, self.num_rows, indices)
+        assert self.weight is not None
         return F.embedding(indices, self.weight).to(self._dtype)
 
 
@@ -235,6 +244,8 @@ class OptForCausalLM(nn.Module):
         arena = Arena(sum(Arena.size_of(linear.packed_shape, self.place.dtype) for linear in linears))
         for linear in linears:
             linear.pack(arena)
+        if self.config.tie_word_embeddings:
+            self.decoder.embed_tokens.read_from(self.lm_head)
         for module in self.modules():
             if isinstance(module, OptDecoderLayer):
                 module.fuse()

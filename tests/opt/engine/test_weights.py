@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import shutil
 from collections.abc import Callable
@@ -9,10 +10,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from openaisle_opt import kernels
 from openaisle_opt.errors import CheckpointError, SettingsError
+from openaisle_opt.memory import Arena
+from openaisle_opt.model import Placement
+from openaisle_opt.weights import load_model, read_config
 from safetensors.torch import load_file, save_file
+from transformers import OPTConfig, OPTForCausalLM
 
 PROMPT = [2, 50, 60, 70]
+
+_M_MMAP_THRESHOLD = -3
+"""Of glibc's mallopt."""
 
 
 @pytest.fixture
@@ -204,6 +213,38 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_read(folder, start_engi
 def test_the_cache_is_no_larger_than_its_sequences_can_use(peer, start_engine):
     ready = start_engine(peer.path, kv_cache_gib=None, max_num_seqs=3, max_model_len=40).ready
     assert ready.num_blocks == 3 * 3
+
+
+@pytest.mark.skipif(not kernels.available(), reason="the kernels are not built")
+def test_packing_needs_no_second_copy_of_the_weights(tmp_path, monkeypatch):
+    shape = {"hidden_size": 512, "ffn_dim": 2048, "num_hidden_layers": 4, "num_attention_heads": 8}
+    config = OPTConfig(word_embed_proj_dim=512, max_position_embeddings=64, vocab_size=8000, **shape)
+    ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)  # as in a new process: what is freed is given back
+    model = OPTForCausalLM(config)
+    model.save_pretrained(tmp_path)
+    embedding_bytes = model.model.decoder.embed_tokens.weight.nbytes
+    del model
+    sizes: list[int] = []
+    take = Arena.take
+
+    def noting_size(arena, shape, dtype):
+        sizes.append(anonymous_bytes())
+        return take(arena, shape, dtype)
+
+    monkeypatch.setattr(Arena, "take", noting_size)
+    loaded = load_model(tmp_path, read_config(tmp_path), Placement(torch.float32, torch.device("cpu")))
+    sizes.append(anonymous_bytes())
+    assert len(sizes) == 4 * 4 + 2, "each linear layer is packed, and the head"
+    assert max(sizes) - sizes[0] < embedding_bytes * 1.5
+    assert sum(parameter.nbytes for parameter in loaded.parameters()) < embedding_bytes / 2
+
+
+def anonymous_bytes() -> int:
+    """Memory of this process that is no file's."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    pytest.skip("this system does not tell how much memory a process has")
 
 
 def test_loading_tells_how_far_it_is(peer):

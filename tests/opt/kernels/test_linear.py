@@ -71,6 +71,16 @@ def test_a_row_is_the_same_to_the_last_bit_whatever_is_computed_with_it(dtype: t
             assert torch.equal(part, whole[begin : begin + rows])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_come_out_of_a_packed_weight_as_they_went_in(dtype: torch.dtype) -> None:
+    torch.manual_seed(3)
+    weight = torch.randn(70, 33).to(dtype)
+    rows = torch.tensor([0, 69, 15, 16, 15, 64])
+    assert torch.equal(kernels.unpack_rows(packed(weight), 70, rows), weight[rows].float())
+    with pytest.raises(RuntimeError, match="row 70 is outside of the weight"):
+        kernels.unpack_rows(packed(weight), 70, torch.tensor([0, 70]))
+
+
 def test_a_value_that_is_not_a_number_stays_visible() -> None:
     x, weight = torch.full((1, 16), float("nan")), torch.ones(16, 16)
     assert kernels.linear(x, packed(weight), 16, None, None, True).isnan().all()

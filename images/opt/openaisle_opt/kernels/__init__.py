@@ -74,6 +74,11 @@ def linear(
     return torch.ops.openaisle.linear.default(x, packed, out_features, bias, residual, relu)
 
 
+def unpack_rows(packed: torch.Tensor, num_rows: int, indices: torch.Tensor) -> torch.Tensor:
+    """The rows that `indices` (int64 [T]) name of a packed weight [num_rows, K]: [T, K] float32."""
+    return torch.ops.openaisle.unpack_rows.default(packed, num_rows, indices)
+
+
 def store_kv(
     k: torch.Tensor, v: torch.Tensor, k_pages: torch.Tensor, v_pages: torch.Tensor, slots: torch.Tensor
 ) -> None:

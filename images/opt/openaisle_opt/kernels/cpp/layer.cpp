@@ -27,6 +27,10 @@ void linear(const LinearArgs& args, Stored stored) {
   });
 }
 
+void unpack_rows(const void* w, Stored stored, int64_t K, int64_t T, const int64_t* indices, float* y) {
+  for_each_unit(T, 8 * T * K, [&](int64_t t) { linear_kernel().unpack(w, stored, K, indices[t], y + t * K); });
+}
+
 void layer_norm(const NormArgs& args) {
   for_each_unit(args.T, 8 * args.T * args.E, [&](int64_t row) { norm_row(args, row); });
 }

@@ -12,6 +12,9 @@ const LinearKernel& linear_kernel();
 
 void linear(const LinearArgs&, Stored);
 
+// y [T, K]: the rows of a packed weight w [N, K] that the T indices name.
+void unpack_rows(const void* w, Stored, int64_t K, int64_t T, const int64_t* indices, float* y);
+
 void layer_norm(const NormArgs&);
 
 // Where the T tokens of a step stand: sequence s has the queries query_starts[s] to

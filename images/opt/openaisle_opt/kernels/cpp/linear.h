@@ -1,4 +1,4 @@
-// One unit of work of a linear layer: some panels of the weight against all rows.
+// One unit of work of a linear layer: some panels of the weight against some rows.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,8 @@ struct LinearKernel {
   int panel;
   // Computes panels `first` to `last` (exclusive) for rows `row` to `row_end` (at most `max_rows`).
   void (*run)(const LinearArgs&, Stored, int64_t row, int64_t row_end, int64_t first, int64_t last);
+  // Row n of a packed weight w [N, K], which is the embedding of token n where head and embedding are one.
+  void (*unpack)(const void* w, Stored, int64_t K, int64_t n, float* y);
 };
 
 constexpr int64_t max_rows = 96;

@@ -78,8 +78,30 @@ void run(const LinearArgs& args, Stored stored, int64_t row, int64_t row_end, in
   }
 }
 
+template <typename Type>
+void unpack_typed(const void* w, int64_t K, int64_t n, float* y) {
+  alignas(64) float columns[panel];
+  const typename Type::Stored* numbers = static_cast<const typename Type::Stored*>(w) + n / panel * K * panel;
+  for (int64_t k = 0; k < K; k++) {
+    Floats a, b;
+    Type::load2(numbers + k * panel, a, b);
+    Type::in_order(a, b);
+    store(columns, a);
+    store(columns + W, b);
+    y[k] = columns[n % panel];
+  }
+}
+
+void unpack(const void* w, Stored stored, int64_t K, int64_t n, float* y) {
+  switch (stored) {
+    case Stored::bf16: return unpack_typed<Bf16>(w, K, n, y);
+    case Stored::f16: return unpack_typed<F16>(w, K, n, y);
+    case Stored::f32: return unpack_typed<F32>(w, K, n, y);
+  }
+}
+
 }  // namespace
 
-LinearKernel linear_kernel() { return {panel, run}; }
+LinearKernel linear_kernel() { return {panel, run, unpack}; }
 
 }  // namespace openaisle::ISA

@@ -69,12 +69,16 @@ Pages pages_of(const Tensor& k_pages, const Tensor& v_pages) {
   return pages;
 }
 
+// Checks int64 [T], each in 0 to `end` (exclusive).
+const int64_t* indices_below(int64_t end, const Tensor& t, int64_t T, const char* name, const char* where) {
+  const int64_t* index = data<int64_t>(t, ScalarType::Long, T, name);
+  for (int64_t i = 0; i < T; i++)
+    STD_TORCH_CHECK(index[i] >= 0 && index[i] < end, name, " ", index[i], " is outside of ", where);
+  return index;
+}
+
 const int64_t* slots_of(const Tensor& slots, int64_t T, const Tensor& k_pages) {
-  const int64_t* slot = data<int64_t>(slots, ScalarType::Long, T, "slots");
-  const int64_t num_slots = k_pages.size(0) * k_pages.size(3);
-  for (int64_t t = 0; t < T; t++)
-    STD_TORCH_CHECK(slot[t] >= 0 && slot[t] < num_slots, "slot ", slot[t], " is outside of the cache");
-  return slot;
+  return indices_below(k_pages.size(0) * k_pages.size(3), slots, T, "slot", "the cache");
 }
 
 Batch batch_of(int64_t T, const Tensor& k_pages, const Tensor& block_tables, const Tensor& query_starts,
@@ -130,6 +134,17 @@ Tensor linear(Tensor x, Tensor w, int64_t N, std::optional<Tensor> bias, std::op
   return y;
 }
 
+// w packed [panels, K, panel] of N rows, indices int64 [T]; gives those rows, [T, K] float32.
+Tensor unpack_rows(Tensor w, int64_t N, Tensor indices) {
+  STD_TORCH_CHECK(w.dim() == 3 && indices.dim() == 1, "w must be packed, and indices have one dimension");
+  const int64_t K = w.size(1), T = indices.size(0);
+  const LinearWeights weights = linear_weights(w, std::nullopt, N, K);
+  const int64_t* rows = indices_below(N, indices, T, "row", "the weight");
+  Tensor y = torch::stable::empty({T, K}, ScalarType::Float);
+  openaisle::unpack_rows(weights.w, weights.stored, K, T, rows, static_cast<float*>(y.mutable_data_ptr()));
+  return y;
+}
+
 // Writes the keys and values [T, H, D] of T tokens to their slots, int64 [T].
 void store_kv(Tensor k, Tensor v, Tensor k_pages, Tensor v_pages, Tensor slots) {
   const Pages pages = pages_of(k_pages, v_pages);
@@ -179,6 +194,7 @@ STABLE_TORCH_LIBRARY(openaisle, m) {
   m.def("panel_size() -> int");
   m.def("set_num_threads(int n) -> ()");
   m.def("linear(Tensor x, Tensor w, int N, Tensor? bias, Tensor? residual, bool relu) -> Tensor");
+  m.def("unpack_rows(Tensor w, int N, Tensor indices) -> Tensor");
   m.def("store_kv(Tensor k, Tensor v, Tensor(a!) k_pages, Tensor(b!) v_pages, Tensor slots) -> ()");
   m.def(
       "paged_attention(Tensor q, Tensor k_pages, Tensor v_pages, Tensor block_tables, Tensor query_starts, "
@@ -197,6 +213,7 @@ STABLE_TORCH_LIBRARY_IMPL(openaisle, CompositeExplicitAutograd, m) {
 
 STABLE_TORCH_LIBRARY_IMPL(openaisle, CPU, m) {
   m.impl("linear", TORCH_BOX(&openaisle::ops::linear));
+  m.impl("unpack_rows", TORCH_BOX(&openaisle::ops::unpack_rows));
   m.impl("store_kv", TORCH_BOX(&openaisle::ops::store_kv));
   m.impl("paged_attention", TORCH_BOX(&openaisle::ops::paged_attention));
   m.impl("decoder_layer", TORCH_BOX(&openaisle::ops::decoder_layer));
