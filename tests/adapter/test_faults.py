@@ -159,10 +159,10 @@ async def test_openai_client_raises_when_a_stream_dies(adapter):
         adapter(engine.url) as client,
         openai.AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key=KEY, max_retries=0) as api,
     ):
-        async with await api.completions.create(model="fake/model", prompt="x", stream=True) as stream:
-            with pytest.raises(openai.APIError, match="broke off"):
-                async for _ in stream:
-                    pass
+        stream = await api.completions.create(model="fake/model", prompt="x", stream=True)
+        with pytest.raises(openai.APIError, match="broke off"):
+            async for _ in stream:
+                pass
 
 
 async def test_plain_answer_that_breaks_off_is_cut(adapter):

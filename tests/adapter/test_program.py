@@ -8,71 +8,23 @@ import json
 import logging
 import signal
 import socket
-import sys
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from adapter import program as processes
 from adapter.fake_engine import fake_engine, stream_of
 from adapter.fake_kubernetes import fake_kubernetes
+from adapter.program import client_of
 from openaisle_adapter import command_line, settings
 from openaisle_adapter.__main__ import main
 
 BODY = {"model": "fake/model", "prompt": "x"}
 
 
-class Program:
-    """A running adapter, and what it has logged so far."""
-
-    def __init__(self, process: asyncio.subprocess.Process):
-        self.process = process
-        self.log: list[dict] = []
-
-    async def logged(self, beginning: str) -> dict:
-        """The first log line whose message begins so, from those that are still to come."""
-        assert self.process.stderr is not None
-        while line := await asyncio.wait_for(self.process.stderr.readline(), 20):
-            self.log.append(json.loads(line))
-            if self.log[-1]["message"].startswith(beginning):
-                return self.log[-1]
-        raise AssertionError(f"the program ended without a word of {beginning!r}: {self.log}")
-
-    async def end(self) -> tuple[int, str]:
-        """Exit code, and the rest of the log."""
-        _, rest = await asyncio.wait_for(self.process.communicate(), 20)
-        assert self.process.returncode is not None
-        return self.process.returncode, rest.decode()
-
-
 @pytest.fixture
-def program(root):
+def program():
     """A factory: the program as users start it."""
-
-    @asynccontextmanager
-    async def run(*arguments: str, **environment: str):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(root / "images/adapter/serve-adapter.py"),
-            *arguments,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={"PATH": "/usr/bin:/bin", **environment},
-        )
-        try:
-            yield Program(process)
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
-
-    return run
-
-
-@asynccontextmanager
-async def client_of(running: Program, **options):
-    url = (await running.logged("Listening on"))["message"].split()[-1]
-    async with httpx.AsyncClient(base_url=url, trust_env=False, **options) as client:
-        yield client
+    return processes.running
 
 
 async def test_stream_that_runs_at_sigterm_is_finished_and_the_exit_code_is_0(program):
