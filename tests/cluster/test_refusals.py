@@ -77,3 +77,33 @@ def test_a_volume_that_cannot_be_changed_in_place(namespace):
     namespace.kubectl("delete", "statefulset", "openaisle-m", "--cascade=orphan")
     namespace.upgrade(values=values("6Gi"))
     namespace.helm("uninstall", "openaisle")
+
+
+def test_what_selects_the_pods_cannot_be_changed_in_place(namespace):
+    quiet = {
+        "ingress": {"enabled": False},
+        "adapter": {"replicas": 0},
+        "demo": {"enabled": False},
+        "models": [],
+    }
+    namespace.install(values=quiet)
+    with pytest.raises(CommandFailed) as failed:
+        namespace.upgrade(values=quiet | {"nameOverride": "aisle", "fullnameOverride": "openaisle"})
+    assert "nameOverride: the release's pods are called openaisle" in str(failed.value)
+    assert "write nameOverride: openaisle, or install a second release" in str(failed.value)
+    namespace.helm("uninstall", "openaisle")
+
+
+def test_a_swap_becomes_a_surge_and_back_without_a_word(namespace):
+    def values(rollout):
+        model = {"name": "m", "replicas": 0, "rollout": rollout}
+        return {"ingress": {"enabled": False}, "adapter": {"replicas": 0}, "demo": {"enabled": False}} | {
+            "models": [model]
+        }
+
+    namespace.install(values=values("swap"))
+    for rollout, kinds in (("surge", "deployment"), ("swap", "statefulset")):
+        namespace.upgrade(values=values(rollout))
+        found = namespace.kubectl("get", "deployments,statefulsets", "-o", "name").split()
+        assert [name for name in found if name.endswith("/openaisle-m")] == [f"{kinds}.apps/openaisle-m"]
+    namespace.helm("uninstall", "openaisle")
