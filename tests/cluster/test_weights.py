@@ -1,4 +1,7 @@
-"""Weights from a claim and from a Hub, on a cluster without a way out: the Hub is a pod."""
+"""Weights from a claim and from a Hub, on a cluster without a way out: the Hub is a pod.
+
+What goes wrong with a model there, its name says: tests/fakes/hub.py.
+"""
 
 import pathlib
 
@@ -10,7 +13,7 @@ from tests.cluster.conftest import CHART, wait_for
 
 IMAGE = f"openaisle/opt:{yaml.safe_load((CHART / 'Chart.yaml').read_text())['appVersion']}"
 BUNDLED = "/opt/openaisle/models/tiny-opt"
-HUB = pathlib.Path(__file__).with_name("hub.py")
+HUB = pathlib.Path(__file__).parents[1] / "fakes" / "hub.py"
 
 
 def pod(name, command, volumes=(), **environment):
@@ -49,9 +52,40 @@ def pod(name, command, volumes=(), **environment):
     }
 
 
+SERVED = ["lab/from-a-claim", "lab/cut", "lab/slow"]
+SMALL = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+"""Resources of models that never come to compute."""
+
+FAULTS = {
+    "missing": "fetch: The Hub has no model lab/missing, or it is private; check the id, or set HF_TOKEN.",
+    "refused": "fetch: The Hub refused the token for lab/stories (status 401); check HF_TOKEN.",
+    "changed": "fetch: model.safetensors of lab/changed has wrong bytes: http://hub:8000 promised the ",
+    "unreachable": "fetch: lab/stories could not be fetched: http://nowhere:8000 cannot be reached (",
+}
+
+
+def hub_weights(**more):
+    return {"endpoint": "http://hub:8000", "tokenSecret": {"name": "hub-token"}} | more
+
+
+def model(name, model, weights, **settings):
+    return {"name": name, "model": model, "parameters": "10m", "weights": weights} | settings
+
+
+MODELS = [
+    model("claim", "lab/from-a-claim", {"from": "claim", "claimName": "weights", "path": "stories"}),
+    model("cut", "lab/cut", hub_weights(cache={"type": "claim"})),
+    model("slow", "lab/slow", hub_weights(cache={"type": "shared"}, preload=True), replicas=2),
+    model("missing", "lab/missing", hub_weights(), resources=SMALL),
+    model("refused", "lab/stories", hub_weights(tokenSecret={"name": "old-token"}), resources=SMALL),
+    model("changed", "lab/changed", hub_weights(), resources=SMALL),
+    model("unreachable", "lab/stories", hub_weights(endpoint="http://nowhere:8000"), resources=SMALL),
+]
+
+
 @pytest.fixture(scope="module")
 def gateway(new_namespace):
-    """A release with models from a claim, from the Hub, and one that the Hub doesn't have."""
+    """A release with models from a claim and from the Hub, four of which cannot be had."""
     namespace = new_namespace()
     namespace.apply(
         {
@@ -61,7 +95,7 @@ def gateway(new_namespace):
             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
         },
         pod("fill", ["cp", "-r", BUNDLED, "/weights/stories"], volumes=["weights"]),
-        pod("hub", ["python3", "-c", HUB.read_text()], FOLDER=BUNDLED, TOKEN="hf_right"),
+        pod("hub", ["python3", "-c", HUB.read_text()], FOLDER=BUNDLED, TOKEN="hf_right", SLOW_S="12"),
         {
             "apiVersion": "v1",
             "kind": "Service",
@@ -70,35 +104,23 @@ def gateway(new_namespace):
         },
     )
     namespace.kubectl("create", "secret", "generic", "hub-token", "--from-literal=token=hf_right")
+    namespace.kubectl("create", "secret", "generic", "old-token", "--from-literal=token=hf_wrong")
     namespace.kubectl("wait", "pod/hub", "--for=condition=Ready", "--timeout=60s")
     namespace.kubectl("wait", "pod/fill", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
-    hub = {"endpoint": "http://hub:8000", "tokenSecret": {"name": "hub-token"}}
     namespace.install(
         values={
             "ingress": {"enabled": False},
             "demo": {"enabled": False},
+            "adapter": {"waitSeconds": 1},
             "networkPolicy": {"hubPorts": [8000]},
-            # Three models at once fit beside the other tests' releases on two small nodes.
+            # All models fit beside the other tests' releases on two small nodes.
             "modelDefaults": {
                 "resources": {
-                    "requests": {"cpu": "250m", "memory": "1Gi"},
+                    "requests": {"cpu": "150m", "memory": "512Mi"},
                     "limits": {"cpu": "2", "memory": "2Gi"},
                 }
             },
-            "models": [
-                {
-                    "name": "claim",
-                    "model": "lab/from-a-claim",
-                    "weights": {"from": "claim", "claimName": "weights", "path": "stories"},
-                },
-                {
-                    "name": "hub",
-                    "model": "lab/stories",
-                    "parameters": "10m",
-                    "weights": hub | {"cache": {"type": "claim"}},
-                },
-                {"name": "missing", "model": "lab/missing", "parameters": "10m", "weights": hub},
-            ],
+            "models": MODELS,
         }
     )
     namespace.kubectl("rollout", "status", "deployment/openaisle-adapter", "--timeout=90s")
@@ -114,7 +136,11 @@ def gateway(new_namespace):
     namespace.kubectl("delete", "pvc", "--all", "--wait=false")
 
 
-@pytest.mark.parametrize("model", ["lab/from-a-claim", "lab/stories"])
+def hub_log(namespace):
+    return namespace.kubectl("logs", "hub", "--tail=-1")
+
+
+@pytest.mark.parametrize("model", SERVED)
 def test_a_model_is_served_under_its_own_name(gateway, model):
     body = {"model": model, "prompt": "Once upon a time", "max_tokens": 8}
     answer = wait_for(
@@ -125,23 +151,56 @@ def test_a_model_is_served_under_its_own_name(gateway, model):
     assert answer.json()["usage"]["completion_tokens"] == 8
 
 
-def test_a_download_outlives_its_pod(gateway):
-    """The claim of a replica keeps what was fetched: the next pod asks the Hub for no file."""
+def test_a_download_that_broke_off_went_on(gateway):
+    log = gateway.namespace.kubectl("logs", "openaisle-cut-0", "-c", "download")
+    assert "http://hub:8000 broke off after 6." in log
+    assert "of model.safetensors. Trying again in 1 s." in log
+    assert "downloading lab/cut" in log
+    assert "100%" in log
+
+
+def test_of_all_that_share_a_volume_one_fetches_and_the_others_wait(gateway):
+    """Two replicas, on two nodes, and the Job that preloads."""
     namespace = gateway.namespace
-    namespace.kubectl("rollout", "status", "statefulset/openaisle-hub", "--timeout=90s")
-    before = namespace.kubectl("logs", "hub").count('"GET /lab/stories/resolve/')
-    namespace.kubectl("delete", "pod", "openaisle-hub-0", "--grace-period=0", "--force")
-    namespace.kubectl("rollout", "status", "statefulset/openaisle-hub", "--timeout=90s")
-    assert namespace.kubectl("logs", "hub").count('"GET /lab/stories/resolve/') == before
+    namespace.kubectl("rollout", "status", "statefulset/openaisle-slow", "--timeout=90s")
+    namespace.kubectl(
+        "wait", "job", "-l", "openaisle.io/model-name=slow", "--for=condition=Complete", "--timeout=60s"
+    )
+    assert hub_log(namespace).count('"GET /lfs/slow/model.safetensors') == 1
+    logs = namespace.kubectl(
+        "logs", "-l", "openaisle.io/model-name=slow", "-c", "download", "--tail=-1", "--prefix"
+    )
+    waited = {line.split()[0] for line in logs.splitlines() if "waiting for openaisle-slow-" in line}
+    assert len(waited) == 2
+    assert logs.count("lab/slow is there") == 3
 
 
-def test_a_model_that_the_hub_lacks_is_named_in_the_log(gateway):
-    def log():
-        return gateway.namespace.kubectl(
-            "logs", "-l", "openaisle.io/model-name=missing", "--tail=20", "--ignore-errors"
-        )
+def test_a_download_outlives_its_pod(gateway):
+    """The claim of a replica keeps what was fetched: the next pod asks the Hub for nothing."""
+    namespace = gateway.namespace
+    namespace.kubectl("rollout", "status", "statefulset/openaisle-cut", "--timeout=90s")
+    before = hub_log(namespace).count("lab/cut")
+    namespace.kubectl("delete", "pod", "openaisle-cut-0", "--grace-period=0", "--force")
+    namespace.kubectl("rollout", "status", "statefulset/openaisle-cut", "--timeout=90s")
+    assert hub_log(namespace).count("lab/cut") == before
 
-    line = "The Hub has no model lab/missing, or it is private; check the id, or set HF_TOKEN."
-    wait_for("the message", lambda: line in log(), timeout_s=60)
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_why_a_model_is_not_there_is_told_by_describe_and_by_the_log(gateway, name):
+    namespace = gateway.namespace
+    described = wait_for(
+        f"{name} to fail",
+        lambda: (
+            (text := namespace.kubectl("describe", "pod", f"openaisle-{name}-0")).count(FAULTS[name]) and text
+        ),
+    )
+    assert "Exit Code:    1" in described
+    log = namespace.kubectl("logs", f"openaisle-{name}-0", "-c", "download", "--previous", "--ignore-errors")
+    log += namespace.kubectl("logs", f"openaisle-{name}-0", "-c", "download", "--ignore-errors")
+    assert FAULTS[name] in log
+    assert "Traceback" not in log
+
+
+def test_a_model_that_is_not_there_is_not_ready(gateway):
     answer = gateway.post("/v1/completions", json={"model": "lab/missing", "prompt": "Once"})
     assert answer.status_code == 503

@@ -9,7 +9,8 @@ Every model `lab/...` is there and has the same files; its name says what goes w
     lab/slow                   the weights take seconds
     lab/names                  files are listed by name only, as some mirrors do
 
-In a pod it runs as a program: the folder is $FOLDER, $TOKEN has to come with every question.
+In a pod it runs as a program: the folder is $FOLDER, $TOKEN has to come with every question, and lab/slow
+takes $SLOW_S seconds.
 """
 
 from __future__ import annotations
@@ -148,6 +149,7 @@ def main() -> None:
     folder = pathlib.Path(os.environ["FOLDER"])
     hub = Hub({path.name: path.read_bytes() for path in folder.iterdir()}, ("", 8000))
     hub.token = os.environ["TOKEN"]
+    hub.seconds = float(os.environ.get("SLOW_S", hub.seconds))
     hub.serve_forever()
 
 
