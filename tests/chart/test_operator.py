@@ -27,7 +27,7 @@ def test_the_role_allows_what_the_program_does_and_no_more(render):
     expected[OPT_MODEL.group, OPT_MODEL.plural] = {"get", "list", "watch"}
     expected[OPT_MODEL.group, f"{OPT_MODEL.plural}/status"] = {"patch"}
     expected["", POD.plural] = {"get", "list", "watch"}
-    expected["", "events"] = {"create"}
+    expected["", "events"] = {"create", "list"}
     objects = render(ON)
     assert rules(objects) == expected
     assert objects.of("ClusterRole").keys() & {"openaisle-operator"} == set()

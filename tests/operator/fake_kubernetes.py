@@ -44,7 +44,7 @@ class FakeKubernetes:
         plural, name = request.match_info["plural"], request.match_info.get("name", "")
         if not name:
             items = self.objects.get(plural, {}).values()
-            wanted = [pair.split("=") for pair in request.query.get("labelSelector", "").split(",") if pair]
+            wanted = [pair.split("=") for pair in request.query["labelSelector"].split(",") if pair]
             found = [
                 {key: value for key, value in item.items() if key not in ("apiVersion", "kind")}
                 for item in items
@@ -64,7 +64,7 @@ class FakeKubernetes:
         if change == "apply":
             old = self.objects.get(plural, {}).get(name, {})
             item = {**json.loads(await request.text()), "status": old.get("status", {})}
-            item["metadata"]["generation"] = 1
+            item["metadata"] |= {"generation": 1, "uid": f"uid-{plural}-{name}"}
             return web.json_response(self.put(plural, item))
         if name not in self.objects.get(plural, {}):
             return web.json_response({"kind": "Status", "message": f'"{name}" not found'}, status=404)

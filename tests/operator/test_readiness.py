@@ -106,6 +106,28 @@ def test_names_what_keeps_a_pod_from_serving(status, reason, message):
     assert message in condition.message
 
 
+QUOTA = 'create Pod openaisle-m-0 in StatefulSet openaisle-m failed error: pods "openaisle-m-0" is forbidden'
+
+
+def test_says_why_no_pod_is_made():
+    events = [
+        {"lastTimestamp": "2026-01-01T00:00:01Z", "message": "another reason"},
+        {"lastTimestamp": "2026-01-01T00:00:02Z", "message": QUOTA},
+    ]
+    condition = ready_condition(workload(), [], events)
+    assert (condition.status, condition.reason, condition.message) == (False, "PodRefused", QUOTA)
+    # Events stay for an hour; a pod that is there outdates them.
+    assert ready_condition(workload(), [pod(phase="Running")], events).reason == "Loading"
+
+
+def test_says_why_a_deployment_makes_no_pod():
+    refused = workload()
+    refused["status"]["conditions"] = [
+        {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+    ]
+    assert ready_condition(refused, []).message == "exceeded quota"
+
+
 def test_a_download_that_is_done_is_no_trouble():
     done = container({"terminated": {"exitCode": 0}}, "download")
     loading = container({"running": {}})

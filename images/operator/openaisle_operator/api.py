@@ -46,9 +46,9 @@ class Api:
         """For example v1.34.4."""
         return str((await self._ask("GET", "/version"))["gitVersion"])
 
-    async def list(self, kind: Kind, label: str = "") -> list[Object]:
-        """The objects of a kind, only those that a label selector matches if one is given."""
-        answer = await self._ask("GET", self._path(kind), {"labelSelector": label} if label else None)
+    async def list(self, kind: Kind, labels: str = "", fields: str = "") -> list[Object]:
+        """The objects of a kind that match a label selector and a field selector, where they are given."""
+        answer = await self._ask("GET", self._path(kind), {"labelSelector": labels, "fieldSelector": fields})
         # The items of a list don't say what they are.
         return [{"apiVersion": kind.api_version, "kind": kind.name, **item} for item in answer["items"]]
 

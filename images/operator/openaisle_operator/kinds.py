@@ -33,6 +33,7 @@ class Kind:
 
 OPT_MODEL = Kind("openaisle.io/v1alpha1", "OPTModel", "optmodels")
 POD = Kind("v1", "Pod", "pods")
+EVENT = Kind("v1", "Event", "events")
 STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from .errors import OperatorError
 
-RESYNC_S = 300.0
-"""After so long everything is compared again, in case that a change was missed."""
+RESYNC_S = 60.0
+"""After so long everything is looked at again: what changes without an event, and events that were missed."""
 SETTLE_S = 0.2
 """Changes come in groups, as when a pod starts; one round answers to all of them."""
 BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)

@@ -12,17 +12,33 @@ IMAGE_REASONS = {
     "ImagePullBackOff",
     "ErrImageNeverPull",
     "InvalidImageName",
-    "ErrImagePullBackOff",
 }
 WAITING_REASONS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
-TROUBLES = ("Pending", "ImagePull", "ContainerError", "WeightsFailed", "OutOfMemory", "CrashLoop", "Evicted")
+TROUBLES = (
+    "PodRefused",
+    "Pending",
+    "ImagePull",
+    "ContainerError",
+    "WeightsFailed",
+    "OutOfMemory",
+    "CrashLoop",
+    "Evicted",
+)
 """Reasons that a person has to look at; the others pass by themselves."""
 
 Object = dict[str, Any]
 
 
-def ready_condition(workload: Object | None, pods: Sequence[Object]) -> Condition:
-    """The condition Ready of a model with this StatefulSet or Deployment and these pods."""
+def ready_condition(
+    workload: Object | None, pods: Sequence[Object], failures: Sequence[Object] = ()
+) -> Condition:
+    """The condition Ready of a model.
+
+    Args:
+        workload: its StatefulSet or Deployment.
+        pods: the workload's.
+        failures: Events that tell why a pod could not be made.
+    """
     if workload is None:
         return Condition("Ready", False, "NotMade", "The model has no objects; see the condition Accepted.")
     wanted = workload["spec"].get("replicas", 1)
@@ -40,11 +56,23 @@ def ready_condition(workload: Object | None, pods: Sequence[Object]) -> Conditio
         if trouble:
             reason, message = trouble
             return Condition("Ready", False, reason, f"{pod['metadata']['name']}: {message}")
+    refused = pod_refusal(workload, failures)
+    if len(pods) < wanted and refused:
+        return Condition("Ready", False, "PodRefused", refused)
     if ready:
         return Condition("Ready", False, "Updating", f"{ready} of {wanted} replicas are ready.")
     return Condition(
         "Ready", False, "Loading", f"0 of {wanted} replicas are ready; the weights are being loaded."
     )
+
+
+def pod_refusal(workload: Object, failures: Sequence[Object]) -> str:
+    """Why the API server lets no pod be made, such as a quota; empty if nothing tells."""
+    for condition in workload.get("status", {}).get("conditions", []):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return str(condition.get("message", ""))
+    newest = max(failures, key=lambda event: event.get("lastTimestamp") or "", default={})
+    return str(newest.get("message", ""))
 
 
 def trouble_of(pod: Object) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from typing import Any
 from .api import Api
 from .conditions import Condition, changed, merge
 from .errors import ApiError, Invalid, NotFound, Refused
-from .kinds import CHILDREN, OPT_MODEL, POD, WORKLOADS, Kind, kind_of
+from .kinds import CHILDREN, EVENT, OPT_MODEL, POD, WORKLOADS, Kind, kind_of
 from .names import check_names
 from .ownership import LABEL, kept, owned, owners
 from .readiness import TROUBLES, ready_condition
@@ -150,8 +150,12 @@ class Reconciler:
         label = f"{LABEL}={model['metadata']['name']}"
         workloads = [item for kind in WORKLOADS for item in await self._api.list(kind, label)]
         workload = workloads[0] if workloads else None
-        pods = await self._api.list(POD, pod_selector(workload)) if workload else []
-        conditions = [accepted, ready_condition(workload, pods)]
+        pods, failures = [], []
+        if workload:
+            pods = await self._api.list(POD, pod_selector(workload))
+            failed = f"involvedObject.uid={workload['metadata']['uid']},reason=FailedCreate"
+            failures = [] if pods else await self._api.list(EVENT, fields=failed)
+        conditions = [accepted, ready_condition(workload, pods, failures)]
 
         old = model.get("status") or {}
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
