@@ -31,6 +31,12 @@ class Program:
                 return self.log[-1]
         raise AssertionError(f"the program ended without a word of {beginning!r}: {self.log}")
 
+    async def read_on(self) -> None:
+        """Read the log until the program ends; a full pipe would hold it up."""
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.log.append(json.loads(line))
+
     async def end(self) -> tuple[int, str]:
         """Exit code, and the rest of the log."""
         _, rest = await asyncio.wait_for(self.process.communicate(), 20)

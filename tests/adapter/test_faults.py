@@ -128,6 +128,18 @@ async def test_refusal_of_the_only_replica_is_passed_on(adapter, status):
     assert response.headers["retry-after"] == "7"
 
 
+@pytest.mark.parametrize("status", [400, 404, 408, 413, 415, 429, 431, 500, 502, 503, 504])
+async def test_error_of_the_engine_comes_back_as_it_was(adapter, status):
+    body = b'{ "error" : {"message": "mine", "type": "mine", "param": null, "code": null}}'
+
+    async def refuse(_):
+        return web.Response(status=status, body=body, content_type="application/json")
+
+    async with fake_engine(handler=refuse) as engine, adapter(engine.url) as client:
+        response = await client.post("/v1/completions", json=BODY)
+    assert (response.status_code, response.content) == (status, body)
+
+
 async def test_bad_request_is_never_sent_twice(adapter):
     async def refuse(_):
         return web.json_response({}, status=400)

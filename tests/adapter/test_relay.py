@@ -70,6 +70,20 @@ async def test_stream_comes_back_byte_for_byte_and_as_it_comes(adapter):
     assert "content-length" not in response.headers
 
 
+async def test_stream_of_any_server_is_marked_as_not_to_be_buffered(adapter):
+    async def handler(request):
+        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
+        await response.prepare(request)
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    async with fake_engine(handler=handler) as engine, adapter(engine.url) as client:
+        response = await client.post("/v1/completions", content=BODY)
+    assert response.headers["x-accel-buffering"] == "no"
+    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+
+
 async def test_private_and_hop_headers_stay_here_and_others_go_on(adapter):
     async with fake_engine() as engine, adapter(engine.url) as client:
         await client.post(

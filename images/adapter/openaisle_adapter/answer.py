@@ -19,6 +19,8 @@ from .http10 import WithoutChunks, end_with_connection
 from .sse import WholeEvents, error_event
 from .usage import NO_TOKENS, Meter
 
+UNBUFFERED = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+"""What a stream's head says to proxies in front of us, nginx above all, if the model server does not."""
 BREAKS = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 """What it looks like when a model server breaks off its answer."""
 
@@ -44,23 +46,11 @@ async def pass_on(
     record.relayed = True
     record.status = answer.status
     is_endless = request.version == "1.0" and "content-length" not in answer.headers
-    if is_endless:
-        cast(Http, request.stream).keep_alive = False
-    kind = WithoutChunks if is_endless else HTTPResponse
-    response = await request.respond(
-        kind(
-            status=answer.status,
-            headers=Header(headers.for_client(answer.headers.items())),
-            content_type=answer.headers.get("content-type", "application/octet-stream"),
-        )
-    )
+    response = await _begin(request, answer, is_stream, is_endless)
     events = WholeEvents()
     meter = Meter()
     meter.watch(beginning)
     try:
-        if is_endless:
-            await response.send(b"")
-            end_with_connection(request)
         await response.send(beginning)
         async for chunk in answer.content.iter_any():
             record.first_byte()
@@ -83,6 +73,27 @@ async def pass_on(
         raise RequestCancelled from error
     finally:
         record.usage = meter.usage(prompt_tokens) if answer.status < 300 else NO_TOKENS
+
+
+async def _begin(
+    request: Request, answer: aiohttp.ClientResponse, is_stream: bool, is_endless: bool
+) -> HTTPResponse:
+    """Start the client's answer; its head goes with the first piece of the body, or at once if endless."""
+    head = Header(headers.for_client(answer.headers.items()))
+    for name, value in UNBUFFERED.items() if is_stream else ():
+        head.setdefault(name, value)
+    content_type = answer.headers.get("content-type", "application/octet-stream")
+    if not is_endless:
+        return await request.respond(
+            HTTPResponse(status=answer.status, headers=head, content_type=content_type)
+        )
+    cast(Http, request.stream).keep_alive = False
+    response = await request.respond(
+        WithoutChunks(status=answer.status, headers=head, content_type=content_type)
+    )
+    await response.send(b"")
+    end_with_connection(request)
+    return response
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
