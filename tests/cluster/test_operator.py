@@ -66,8 +66,10 @@ class OptModels:
         }
 
     def objects(self, name):
-        kinds = "services,statefulsets,deployments,configmaps,networkpolicies,poddisruptionbudgets,pods,jobs"
-        return self.namespace.get(kinds, "", f"--selector=openaisle.io/model-name={name}")
+        """What the operator made for the model, and the pods that follow from it."""
+        kinds = "services,statefulsets,deployments,configmaps,networkpolicies,poddisruptionbudgets,jobs"
+        made = self.namespace.get(kinds, "", f"--selector=openaisle.io/optmodel={name}")
+        return made + self.namespace.get("pods", "", f"--selector=openaisle.io/model-name={name}")
 
 
 @pytest.fixture(scope="module")
