@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from sanic import HTTPResponse, Request
+from sanic.exceptions import MethodNotAllowed, NotFound
 from sanic.response.types import BaseHTTPResponse
 
-ALLOWED_METHODS = "GET, HEAD, POST, OPTIONS"
+METHODS = ("GET", "HEAD", "POST")
 ALLOWED_HEADERS = ("authorization", "content-type", "x-request-id")
 EXPOSED_HEADERS = (
     "x-request-id, openai-processing-ms, openai-version, x-openaisle-queue-ms, x-openaisle-compute-ms, "
@@ -23,15 +25,26 @@ def preflight(request: Request) -> HTTPResponse:
     # headers of their own (x-stainless-os and the like), none of which does any harm here.
     asked = request.headers.get("access-control-request-headers", "").lower().split(",")
     names = [name for name in map(str.strip, asked) if HEADER_NAME.fullmatch(name)]
+    methods = ", ".join([*_methods_of(request), "OPTIONS"])
     return HTTPResponse(
         status=204,
         headers={
-            "allow": ALLOWED_METHODS,
-            "access-control-allow-methods": ALLOWED_METHODS,
+            "allow": methods,
+            "access-control-allow-methods": methods,
             "access-control-allow-headers": ", ".join(dict.fromkeys([*ALLOWED_HEADERS, *names])),
             "access-control-max-age": "86400",
         },
     )
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Those of the route that is asked for, one by one, since the router does not tell them together."""
+    known = []
+    for method in METHODS:
+        with contextlib.suppress(NotFound, MethodNotAllowed):
+            request.app.router.get(request.path, method, None)
+            known.append(method)
+    return known
 
 
 def add_cors(request: Request, response: BaseHTTPResponse, origins: tuple[str, ...]) -> None:
