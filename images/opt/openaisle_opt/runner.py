@@ -20,7 +20,8 @@ from .scheduler import Batch, Chunk
 from .sequence import Sequence
 
 _LOGITS_ELEMENTS = 1 << 23
-"""Logits of prompts that are kept at a time: 32 MiB."""
+"""Logits that one operation makes or copies: 32 MiB. Prompts have more, and so have the first tokens of
+hundreds of samples, which all are drawn in the step that ends their prompts."""
 
 
 @dataclass(slots=True)
@@ -161,10 +162,15 @@ class Runner:
                 drawers.append(chunk.sequence)
             else:
                 drawers.extend(map(chunk.sequence.fork, chunk.samples))
-        if len(drawers) > len(rows):
-            logits = logits[self._tensor(repeats, torch.int64)]
-        choices = iter(self._draw(logits, drawers))
-        return [[next(choices) for _ in chunk.samples] for chunk in chunks]
+        parted = len(drawers) > len(rows)
+        choices: list[Choice] = []
+        step = max(1, _LOGITS_ELEMENTS // logits.shape[1])
+        for begin in range(0, len(drawers), step):
+            end = begin + step
+            some = logits[self._tensor(repeats[begin:end], torch.int64)] if parted else logits[begin:end]
+            choices.extend(self._draw(some, drawers[begin:end]))
+        drawn = iter(choices)
+        return [[next(drawn) for _ in chunk.samples] for chunk in chunks]
 
     def _draw(self, logits: torch.Tensor, drawers: list[Sequence]) -> list[Choice]:
         """One token a row of float32 [R, V], for the sequences that the rows belong to."""

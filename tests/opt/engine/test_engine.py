@@ -6,7 +6,9 @@ import math
 
 import pytest
 import torch
+from openaisle_opt import runner
 from openaisle_opt.protocol import Cancel
+from openaisle_opt.runner import Runner
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,26 @@ def test_samples_are_computed_from_one_prompt(served, peer, prompts):
     assert len(texts) == 5
     greedy = served.run(prompts[8], num_samples=3, max_tokens=10)
     assert [greedy.token_ids(sample) for sample in range(3)] == [peer.greedy(prompts[8], 10)] * 3
+
+
+def test_hundreds_of_samples_are_drawn_a_few_at_a_time_and_are_the_same(served, prompts, monkeypatch):
+    parameters = {"num_samples": 40, "temperature": 1.0, "seed": 3, "max_tokens": 3, "logprobs": 1}
+    at_once = served.run_all(prompts[:3], **parameters)
+    draw, num_rows = Runner._draw, []
+
+    def counting_rows(self, logits, drawers):
+        num_rows.append(len(logits))
+        return draw(self, logits, drawers)
+
+    monkeypatch.setattr(Runner, "_draw", counting_rows)
+    monkeypatch.setattr(runner, "_LOGITS_ELEMENTS", 7 * 211)
+    in_parts = served.run_all(prompts[:3], **parameters)
+    assert max(num_rows) == 7
+    for one, other in zip(at_once, in_parts, strict=True):
+        assert one.tokens.keys() == other.tokens.keys() == set(range(40))
+        for sample, tokens in one.tokens.items():
+            assert [t.token_id for t in tokens] == other.token_ids(sample)
+            assert [t.logprobs for t in tokens] == [t.logprobs for t in other.tokens[sample]]
 
 
 def test_a_seed_gives_the_same_tokens_whatever_else_runs(served, prompts):
