@@ -20,9 +20,14 @@ TOKENIZER_INFO = ("/tokenizer_info", "/v1/tokenizer_info")
 def setup_relayed(app: Sanic) -> None:
     """Add the routes that are relayed to model servers."""
     for path in (*COMPLETIONS, *TOKENIZER):
-        app.add_route(relay, path, methods=["POST"], stream=True, name=path.replace("/", "-"))
+        _add(app, path, ["POST"])
     for path in TOKENIZER_INFO:
-        app.add_route(relay, path, methods=["GET", "HEAD"], stream=True, name=path.replace("/", "-"))
+        _add(app, path, ["GET", "HEAD"])
+
+
+def _add(app: Sanic, path: str, methods: list[str]) -> None:
+    # Sanic reads the handler's source for the format of errors, for every route, unless it is told.
+    app.add_route(relay, path, methods=methods, stream=True, name=path.replace("/", "-"), error_format="json")
 
 
 async def relay(request: Request, **_: str) -> None:
