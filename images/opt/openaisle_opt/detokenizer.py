@@ -63,11 +63,15 @@ class StopStrings:
             state = self._fallback[state]
 
 
+_Decoder = codecs.getincrementaldecoder("utf-8")
+
+
 class Detokenizer:
     """The text of one sample."""
 
     def __init__(self, stop: StopStrings | None = None):
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._decoder = _Decoder("replace")
+        self._decode = self._decoder.decode
         self._stop = stop
         self._state = 0
         self._held = ""
@@ -77,6 +81,25 @@ class Detokenizer:
         """Characters that `push` and `finish` have given out."""
         self.stopped = False
         """A stop string was completed: nothing more will be given out."""
+
+    def offset_of(self, piece: bytes) -> int:
+        """Where the text of the next token will begin, in characters.
+
+        That is where the unfinished character is, if the token goes on with it, and else behind the
+        replacement that it becomes.
+        """
+        unfinished, _ = self._decoder.getstate()
+        if not (unfinished and piece):
+            return self.num_decoded
+        decoder = _Decoder("replace")
+        num_decoded = len(decoder.decode(unfinished + piece[:1]))
+        begins_another, _ = decoder.getstate()
+        return self.num_decoded + num_decoded - (1 if num_decoded and not begins_another else 0)
+
+    @property
+    def end(self) -> int:
+        """Where the text would end if nothing more came."""
+        return self.num_decoded + (1 if self._decoder.getstate()[0] else 0)
 
     def push(self, piece: bytes) -> str:
         """Add the bytes of one token; returns the text that is now certain."""

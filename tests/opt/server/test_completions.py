@@ -199,6 +199,18 @@ async def test_an_unfinished_character_ends_as_a_replacement(served: Served) -> 
     assert answer["choices"][0]["text"] == "a\ufffd"
 
 
+async def test_what_follows_an_unfinished_character_begins_behind_its_replacement(served: Served) -> None:
+    half = served.ids("😀")[:2]
+    served.says([*half, *served.ids("ab")])
+    answer = await served.complete(prompt="hello", max_tokens=16, logprobs=0)
+    (choice,) = answer["choices"]
+    assert choice["text"] == "\ufffdab"
+    assert choice["logprobs"]["tokens"] == [r"bytes:\xf0", r"bytes:\x9f", "a", "b", "</s>"]
+    assert choice["logprobs"]["text_offset"] == [5, 5, 6, 7, 8]
+    answer = await served.complete(prompt=[*half, *served.ids("ab")], max_tokens=0, echo=True, logprobs=0)
+    assert answer["choices"][0]["logprobs"]["text_offset"] == [0, 0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("stop", "text"),
     [

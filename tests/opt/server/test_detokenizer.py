@@ -35,6 +35,25 @@ def test_the_pieces_are_the_whole(pieces: list[bytes]) -> None:
     assert detokenizer.num_released == detokenizer.num_decoded == len(text)
 
 
+@given(st.lists(st.one_of(st.binary(max_size=6), st.sampled_from([b"\xf0\x9f", b"\x98\x80", b"\xc3", b"a"]))))
+def test_a_token_begins_in_the_character_that_has_its_first_byte(pieces: list[bytes]) -> None:
+    detokenizer = Detokenizer()
+    data = b"".join(pieces)
+    place = 0
+    for piece in pieces:
+        offset = detokenizer.offset_of(piece)
+        if piece:
+            # All characters before it have been decoded, and none that comes after it.
+            through = data[: place + 1].decode("utf-8", "replace")
+            before = through[:-1]
+            assert offset == len(before)
+        detokenizer.push(piece)
+        place += len(piece)
+    end = detokenizer.end
+    detokenizer.finish()
+    assert end == detokenizer.num_decoded == len(data.decode("utf-8", "replace"))
+
+
 @given(TEXTS, STOPS, st.lists(st.integers(0, 1000)))
 def test_a_stop_string_cuts_at_the_same_place_however_the_text_comes(
     text: str, stops: list[str], cuts: list[int]

@@ -53,12 +53,13 @@ class Choice:
             return
         self.num_tokens += 1
         self.mean_logprob = token.cumulative_logprob / self.num_tokens
-        if self._keeps_entries:
-            offset = self._base + self._detokenizer.num_decoded
-            self._entries.append(Entry(token.token_id, token.logprobs, offset))
         # The end-of-sequence token is counted and has an entry, but no text.
         is_end = token.finish_reason == "stop"
-        self._text += self._detokenizer.push(b"" if is_end else self._tokenizer.piece(token.token_id))
+        piece = b"" if is_end else self._tokenizer.piece(token.token_id)
+        if self._keeps_entries:
+            offset = self._detokenizer.end if is_end else self._detokenizer.offset_of(piece)
+            self._entries.append(Entry(token.token_id, token.logprobs, self._base + offset))
+        self._text += self._detokenizer.push(piece)
         if self._detokenizer.stopped:
             self.finish("stop")
         elif token.finish_reason is not None:

@@ -121,7 +121,8 @@ def _locate(token_ids: list[int], tokenizer: OptTokenizer) -> EncodedPrompt:
     detokenizer = Detokenizer()
     texts, offsets = [], []
     for token_id in token_ids:
-        offsets.append(detokenizer.num_decoded)
-        texts.append(detokenizer.push(tokenizer.piece(token_id)))
+        piece = tokenizer.piece(token_id)
+        offsets.append(detokenizer.offset_of(piece))
+        texts.append(detokenizer.push(piece))
     texts.append(detokenizer.finish())
     return EncodedPrompt(token_ids, "".join(texts), offsets)
