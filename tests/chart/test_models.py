@@ -88,7 +88,7 @@ def test_running_completions_get_as_long_as_the_longest_takes(render):
         assert objects.pod("openaisle-m")["spec"]["terminationGracePeriodSeconds"] == seconds + 5 + 10
         for part in ("openaisle-adapter", "openaisle-demo"):
             wait_s = 60
-            assert objects.pod(part)["spec"]["terminationGracePeriodSeconds"] == wait_s + seconds + 5 + 10
+            assert objects.pod(part)["spec"]["terminationGracePeriodSeconds"] == wait_s + seconds + 15 + 10
         assert f"--wait-s={wait_s}" in objects.container("openaisle-adapter")["args"]
         assert f"--grace-period-s={wait_s + seconds}" in objects.container("openaisle-adapter")["args"]
         return seconds
