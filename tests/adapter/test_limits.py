@@ -176,6 +176,7 @@ async def test_request_that_nobody_can_answer_costs_no_tokens(adapter, limits_fi
     ("events", "used"),
     [
         ([b'data: {"choices": [1]}\n\n', b'data: {"choices": [2]}\n\n', b"data: [DONE]\n\n"], 2 + 2),
+        ([b'data: {"text":" a"}\n\n', b'data: {"text":""}\n\n', b"data: [DONE]\n\n"], 2 + 1),
         ([b'data: {"choices": [1], "usage": null}\n\n', b'data: {"usage": {"prompt_tokens": 5}}\n\n'], 5),
     ],
 )
@@ -347,11 +348,11 @@ async def test_request_that_outlives_its_minute_gives_nothing_to_the_next(limits
         clock.now += 61
         async with limits.admit("api-key", 90):
             pass
-        await admission.settle(1)
-        assert (await limits.headers("api-key"))["x-ratelimit-remaining-tokens"] == "10"
-        with pytest.raises(RateLimited):
-            async with limits.admit("api-key", 90):
-                pass
+        admission.usage = Usage(1, 0)
+    assert (await limits.headers("api-key"))["x-ratelimit-remaining-tokens"] == "10"
+    with pytest.raises(RateLimited):
+        async with limits.admit("api-key", 90):
+            pass
 
 
 async def test_keys_do_not_share_their_limits(tmp_path):

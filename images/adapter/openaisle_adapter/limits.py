@@ -18,8 +18,9 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
-from .errors import ModelForbidden, RateLimited, StartError
+from .errors import ApiError, ModelForbidden, RateLimited, StartError
 from .limits_file import KeyLimits, LimitsFile, LimitsTable
+from .usage import NO_TOKENS, Usage
 
 REQUESTS, TOKENS, CONCURRENT = "requests", "tokens", "concurrent requests"
 
@@ -65,6 +66,8 @@ class Limits:
     async def admit(self, key: str, tokens: int) -> AsyncIterator[Admission]:
         """Charge a request, and the tokens that it may cost, and count it as running in the block.
 
+        The block says what it has really cost; if it ends in an error of ours, that is nothing.
+
         Raises:
             RateLimited: the key has used up its limits; the request is not charged.
         """
@@ -73,7 +76,14 @@ class Limits:
             raise _too_many_at_a_time(key, limits)
         self._running[key] += 1
         try:
-            yield await self._charge(key, limits, tokens)
+            admission = await self._charge(key, limits, tokens)
+            try:
+                yield admission
+            except ApiError:
+                admission.usage = NO_TOKENS
+                raise
+            finally:
+                await admission.settle()
         finally:
             self._running[key] -= 1
             if not self._running[key]:
@@ -135,18 +145,20 @@ class Admission:
         self._storage = storage
         self._key = key
         self._charge = charge
+        self.usage: Usage | None = None
+        """What the request has really cost. None: that is not known, and what it was charged stays."""
 
-    async def settle(self, tokens: int) -> None:
-        """Put the tokens that the request has really cost in the place of those it was charged.
+    async def settle(self) -> None:
+        """Put what the request has cost in the place of what it was charged.
 
         A request belongs to the minute in which it began: once that is over nothing is changed.
         """
-        if self._charge is None:
+        if self._charge is None or self.usage is None:
             return
         name = self._charge.item.key_for(self._charge.kind, self._key)
         if await self._storage.get_expiry(name) != self._charge.window_end:
             return
-        difference = tokens - self._charge.cost
+        difference = self.usage.total - self._charge.cost
         if difference > 0:
             await self._storage.incr(name, self._charge.item.get_expiry(), difference)
         elif difference < 0:

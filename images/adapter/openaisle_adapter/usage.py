@@ -37,7 +37,8 @@ class Meter:
 
     def watch(self, data: bytes) -> None:
         """See a piece of a plain answer, or whole events of a stream."""
-        self._num_events += (b"\n" + data).count(b"\ndata: {")
+        # The event that says why a text ends often brings none of it.
+        self._num_events += (b"\n" + data).count(b"\ndata: {") - data.count(b'"text":""')
         self._tail = (self._tail + data)[-TAIL_BYTES:]
 
     def usage(self, prompt_tokens: int) -> Usage | None:

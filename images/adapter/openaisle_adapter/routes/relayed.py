@@ -10,7 +10,6 @@ from ..access_log import CLIENT_LEFT, Record
 from ..body import read_body
 from ..call import read_call
 from ..errors import ApiError, RateLimited
-from ..usage import NO_TOKENS
 
 COMPLETIONS = ("/v1/completions", "/v1/chat/completions", "/v1/engines/<engine:path>/completions")
 TOKENIZER = ("/tokenize", "/detokenize", "/v1/tokenize", "/v1/detokenize")
@@ -47,14 +46,8 @@ async def relay(request: Request, **_: str) -> None:
             async with context.limits.admit(record.key, call.estimate.total) as admission:
                 try:
                     await context.proxy.relay(request, call, record)
-                except ApiError:
-                    record.usage = NO_TOKENS
-                    raise
                 finally:
-                    # What a client that has left a plain answer would have got is not known: the
-                    # estimate stays.
-                    if record.usage is not None:
-                        await admission.settle(record.usage.total)
+                    admission.usage = record.usage
     except asyncio.CancelledError:
         if record.outcome == "complete":
             record.outcome, record.status = "client left", CLIENT_LEFT
