@@ -1,5 +1,7 @@
 """NetworkPolicies on the cluster: who reaches whom."""
 
+import os
+
 import pytest
 
 from tests.cluster.conftest import wait_for
@@ -46,9 +48,12 @@ def stranger(release, new_namespace):
         }
     )
     namespace.kubectl("wait", "pod/stranger", "--for=condition=Ready", "--timeout=60s")
-    return lambda host, port: namespace.kubectl(
-        "exec", "stranger", "--", "python3", "-c", SCRIPT, host, str(port)
-    )
+
+    def connect(host, port):
+        return namespace.kubectl("exec", "stranger", "--", "python3", "-c", SCRIPT, host, str(port))
+
+    connect.namespace = namespace.name
+    return connect
 
 
 def pod_ip(release, component):
@@ -64,6 +69,30 @@ def test_strangers_reach_the_gateway_and_the_page_but_no_model(release, stranger
     assert "not reached" in stranger(pod_ip(release, "opt"), 8000)
     assert stranger(pod_ip(release, "adapter"), 8000) == "reached\n"
     assert stranger(pod_ip(release, "demo"), 8080) == "reached\n"
+
+
+def test_named_clients_and_prometheus_get_in_and_nobody_else(release, stranger):
+    def namespace_called(name):
+        return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+    ingress = os.environ.get("OPENAISLE_INGRESS_NAMESPACE", "ingress")
+    policy = {"clients": [namespace_called(ingress)], "metrics": [namespace_called(stranger.namespace)]}
+    release.namespace.upgrade(values={"networkPolicy": policy})
+    try:
+        wait_for(
+            "the page's policy",
+            lambda: "not reached" in stranger(pod_ip(release, "demo"), 8080),
+            timeout_s=30,
+        )
+        # Where metrics are read, the gateway's are, too.
+        assert stranger(pod_ip(release, "adapter"), 8000) == "reached\n"
+        assert stranger(pod_ip(release, "opt"), 8000) == "reached\n"
+        assert release.complete().status_code == 200
+    finally:
+        release.namespace.upgrade()
+    wait_for(
+        "the model's policy", lambda: "not reached" in stranger(pod_ip(release, "opt"), 8000), timeout_s=30
+    )
 
 
 def test_a_model_with_its_weights_reaches_nobody(release):
