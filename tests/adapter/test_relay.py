@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import random
 
 import openai
 import pytest
@@ -68,6 +69,31 @@ async def test_stream_comes_back_byte_for_byte_and_as_it_comes(adapter):
     assert response.headers["x-accel-buffering"] == "no"
     assert response.headers["cache-control"] == "no-cache"
     assert "content-length" not in response.headers
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/json", "application/x-odd"])
+@pytest.mark.parametrize("framing", ["length", "chunks", "close"])
+async def test_whatever_the_bytes_and_their_pieces_they_come_back_the_same(adapter, content_type, framing):
+    chance = random.Random(7)
+    parts = [b"data: ", b"\n", b"\r\n", b"\n\n", b"\xe2\x82", b"\xac", b'{"usage": ', b"\0", b"x" * 5000]
+    pieces: list[bytes] = []
+
+    async def handler(request):
+        response = web.StreamResponse(headers={"content-type": content_type})
+        if framing == "length":
+            response.content_length = sum(map(len, pieces))
+        elif framing == "close":
+            response.force_close()
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+        return response
+
+    async with fake_engine(handler=handler) as engine, adapter(engine.url) as client:
+        for _ in range(10):
+            pieces[:] = [b"".join(chance.choices(parts, k=chance.randrange(1, 9))) for _ in range(9)]
+            response = await client.post("/v1/completions", content=BODY)
+            assert response.content == b"".join(pieces)
 
 
 async def test_stream_of_any_server_is_marked_as_not_to_be_buffered(adapter):
