@@ -151,7 +151,7 @@ def test_a_chat_template_is_a_file_of_the_program(render, settings):
     assert volume in objects.pod("openaisle-m")["spec"]["volumes"]
     other = render(model(chatTemplate=text + " ", **settings))
     assert other.pod("openaisle-m")["metadata"] != objects.pod("openaisle-m")["metadata"]
-    assert not render(model(**settings)).of("ConfigMap")
+    assert "openaisle-m-chat-template" not in render(model(**settings)).of("ConfigMap")
 
 
 @pytest.mark.parametrize("size", ["125m", "13b", "66b"])

@@ -7,15 +7,23 @@ import re
 import pytest
 import yaml
 
+from tests.chart.conftest import Objects
+
 CI = sorted((pathlib.Path(__file__).resolve().parents[2] / "charts/openaisle/ci").glob("*-values.yaml"))
 SERVERS = ("Deployment", "StatefulSet")
 # Those who ask the API server something; a token in any other pod would only be there to be stolen.
 WITH_TOKEN = {"adapter", "doctor", "operator", "test"}
 
 
+RENDERED: dict[pathlib.Path, Objects] = {}
+
+
 @pytest.fixture(params=CI, ids=lambda path: path.stem)
 def objects(request, render):
-    return render(yaml.safe_load(request.param.read_text()))
+    """Rendered once for all the rules, which only look."""
+    if request.param not in RENDERED:
+        RENDERED[request.param] = render(yaml.safe_load(request.param.read_text()))
+    return RENDERED[request.param]
 
 
 def component(item):
