@@ -50,12 +50,19 @@ def test_a_missing_claim(refusal):
     assert "there is no PersistentVolumeClaim none" in refusal({"models": [model]})
 
 
-def test_a_claim_that_two_replicas_cannot_share(refusal, namespace):
+@pytest.mark.parametrize(
+    ("weights", "modes"),
+    [
+        ({"from": "claim", "claimName": "weights"}, "ReadOnlyMany or ReadWriteMany"),
+        ({"cache": {"type": "shared", "claimName": "weights"}}, "ReadWriteMany"),
+    ],
+)
+def test_a_claim_that_two_replicas_cannot_share(refusal, namespace, weights, modes):
     namespace.apply(claim("weights", "ReadWriteOnce"))
-    weights = {"from": "claim", "claimName": "weights"}
     model = {"name": "m", "model": "facebook/opt-125m", "replicas": 2, "weights": weights}
     message = refusal({"models": [model]})
     assert "2 replicas cannot share the claim weights, whose access mode is ReadWriteOnce" in message
+    assert f"write replicas: 1 or use a claim with {modes}." in message
 
 
 def test_a_volume_that_cannot_be_changed_in_place(namespace):
