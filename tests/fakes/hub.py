@@ -10,7 +10,7 @@ Every model `lab/...` is there and has the same files; its name says what goes w
     lab/names                  files are listed by name only, as some mirrors do
 
 In a pod it runs as a program: the folder is $FOLDER, $TOKEN has to come with every question, and lab/slow
-takes $SLOW_S seconds.
+takes $SLOW_S seconds. GET /asked tells what it was asked for.
 """
 
 from __future__ import annotations
@@ -67,6 +67,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         hub, path = self.server, self.path.partition("?")[0]
+        if path == "/asked":
+            paths = [path for path, _ in hub.asked]
+            return self.answer(200, json.dumps({"paths": paths, "ranges": hub.ranges}).encode(), {})
         hub.asked.append((path, self.headers.get("authorization")))
         hub.gate.wait(30)
         if path.startswith("/lfs/"):
