@@ -190,7 +190,8 @@ def test_a_stream_is_not_held_back(tier: Tier):
     whole = time.monotonic() - begun
     connection.close()
     chunks = Answer(response.status, response.headers, received).chunks()
-    assert len(chunks) == 201
+    assert len(chunks) > 50
+    assert chunks[-1]["choices"][0]["finish_reason"] == "length"
     assert first < whole / 2
     assert response.headers["content-length"] is None
     assert response.headers["x-accel-buffering"] == "no"
@@ -208,7 +209,8 @@ def test_500_when_the_engine_dies(installed: tuple[Namespace, Tier]):
     thread = threading.Thread(target=ask)
     thread.start()
     time.sleep(1)
-    find = "for p in /proc/[0-9]*; do grep -qs openaisle_opt.launcher $p/cmdline && kill -9 ${p#/proc/}; done"
+    # The brackets keep the shell from finding itself.
+    find = "cd /proc; for p in [0-9]*; do grep -qs '[o]penaisle_opt.launcher' $p/cmdline && kill -9 $p; done"
     with contextlib.suppress(CommandFailed):
         namespace.kubectl("exec", "openaisle-tiny-opt-0", "--", "sh", "-c", find)
     thread.join()
