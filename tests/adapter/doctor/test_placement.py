@@ -1,8 +1,10 @@
 """Nodes, drivers and pressure: pure functions over listed objects."""
 
+import re
+
 import pytest
 from openaisle_adapter.doctor.checks.disk import check_pressure
-from openaisle_adapter.doctor.checks.drivers import check_drivers
+from openaisle_adapter.doctor.checks.drivers import VARIANTS, check_drivers
 from openaisle_adapter.doctor.checks.nodes import check_nodes
 from openaisle_adapter.doctor.placement import labels_match, untolerated
 from openaisle_adapter.doctor.quantity import number
@@ -179,7 +181,7 @@ def driver(major, label="nvidia.com/cuda.driver-version.major", name="n"):
         ("cu130", [driver(570)], "fail", "needs a driver of 580 or later, and n has 570"),
         ("cu130", [driver(570), driver(580, name="o")], "warn", "and n has 570"),
         ("kepler", [driver(470)], "ok", "driver 470 runs kepler"),
-        ("kepler", [driver(535)], "fail", "needs a driver of 440 to 470, and n has 535"),
+        ("kepler", [driver(535)], "fail", "needs a driver of 450 to 470, and n has 535"),
         ("cu126", [t4()], "skipped", "no node of its family says which driver it has"),
     ],
 )
@@ -188,6 +190,14 @@ def test_drivers_against_variants(variant, nodes, status, text):
     (finding,) = check_drivers(view(statefulsets=[workload], nodes=nodes))
     assert finding.status == status
     assert text in finding.text
+
+
+def test_the_drivers_are_those_of_the_images_table(root):
+    table = (root / "images/opt/variants").read_text()
+    written = re.findall(r"^(\w+) .* driver (\d+) (?:or later|to (\d+))$", table, re.MULTILINE)
+    assert {(name, int(least), int(most) if most else None) for name, least, most in written} == {
+        (name, drivers.least, drivers.most) for name, drivers in VARIANTS.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ VARIANTS = {
     "cu126": Drivers("12.6", least=525, complete=560),
     "cu130": Drivers("13.0", least=580, complete=580),
     # A Kepler GPU's last driver is of the 470 series.
-    "kepler": Drivers("10.2", least=440, complete=440, most=470),
+    "kepler": Drivers("11.3", least=450, complete=465, most=470),
 }
 
 
