@@ -10,7 +10,7 @@ What Kubernetes cannot change in place, and refuses in words that don't help. Wi
 {{- $errors := list }}
 {{- $claim := and (eq .model.weights.from "hub") (eq .model.weights.cache.type "claim") }}
 {{- if and $claim (eq .model.rollout "surge") }}
-{{- $errors = append $errors (printf "%s: rollout is surge, and weights.cache.type is claim, a volume for each replica, which a successor cannot share; write rollout: swap, or weights.from: claim with a volume that all replicas read." .where) }}
+{{- $errors = append $errors (printf "%s: rollout is surge, and weights.cache.type is claim, a volume for each replica, which a successor cannot share; write rollout: swap, or weights.cache.type: shared." .where) }}
 {{- end }}
 {{- $namespace := .context.Release.Namespace }}
 {{- $existing := lookup "apps/v1" "StatefulSet" $namespace .model.objectName }}
