@@ -6,6 +6,7 @@ import pytest
 from openaisle_adapter.doctor.checks.disk import check_pressure
 from openaisle_adapter.doctor.checks.drivers import VARIANTS, check_drivers
 from openaisle_adapter.doctor.checks.nodes import check_nodes
+from openaisle_adapter.doctor.checks.runtime import check_runtime
 from openaisle_adapter.doctor.placement import labels_match, untolerated
 from openaisle_adapter.doctor.quantity import number
 
@@ -212,3 +213,15 @@ def test_pressure_on_a_node():
     assert (finding.status, finding.text) == ("fail", "the node b reports DiskPressure")
     (finding,) = check_pressure(view(nodes=[node("a")]))
     assert finding.status == "ok"
+
+
+def test_a_runtime_class_that_is_not_there():
+    workload = model(**TURING, runtimeClassName="nvidia")
+    classes = [{"metadata": {"name": "kata"}}]
+    (finding,) = check_runtime(view(statefulsets=[workload], runtimeclasses=classes))
+    assert (finding.status, finding.text) == ("fail", "model m: the RuntimeClass nvidia doesn't exist")
+    assert "(the classes are: kata)" in finding.cure
+    classes.append({"metadata": {"name": "nvidia"}})
+    (finding,) = check_runtime(view(statefulsets=[workload], runtimeclasses=classes))
+    assert finding.status == "ok"
+    assert not list(check_runtime(view(statefulsets=[model()], runtimeclasses=None)))

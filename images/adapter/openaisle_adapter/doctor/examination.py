@@ -15,6 +15,7 @@ from .checks.keys import check_keys, read_keys
 from .checks.names import check_dns
 from .checks.nodes import check_nodes, gpu_counts_command
 from .checks.pods import check_pods
+from .checks.runtime import check_runtime
 from .checks.storage import check_storage
 from .checks.token import check_token
 from .cluster import CLUSTER_WIDE
@@ -26,6 +27,7 @@ from .view import Unseen, View
 LOOKED_AT: dict[str, Callable[[View], Iterator[Finding]]] = {
     "nodes": check_nodes,
     "drivers": check_drivers,
+    "runtime": check_runtime,
     "pressure": check_pressure,
     "storage": check_storage,
     "pods": check_pods,
