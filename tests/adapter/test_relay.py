@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import random
@@ -69,6 +70,27 @@ async def test_stream_comes_back_byte_for_byte_and_as_it_comes(adapter):
     assert response.headers["x-accel-buffering"] == "no"
     assert response.headers["cache-control"] == "no-cache"
     assert "content-length" not in response.headers
+
+
+async def test_client_of_http_1_0_can_tell_a_broken_answer_from_a_whole_one(adapter):
+    """Where an answer ends with its connection, a broken one ends with a reset."""
+
+    async def handler(request):
+        response = web.StreamResponse(headers={"content-type": "application/json"})
+        await response.prepare(request)
+        await response.write(b'{"half')
+        request.transport.abort()
+        return response
+
+    async with fake_engine(handler=handler) as engine, adapter(engine.url) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        head = f"POST /v1/completions HTTP/1.0\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(BODY)}"
+        writer.write(head.encode() + b"\r\n\r\n" + BODY)
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        with contextlib.suppress(ConnectionResetError):
+            await writer.wait_closed()
 
 
 @pytest.mark.parametrize("content_type", ["text/event-stream", "application/json", "application/x-odd"])

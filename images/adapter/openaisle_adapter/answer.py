@@ -15,7 +15,7 @@ from sanic.response import HTTPResponse
 from . import headers
 from .access_log import Record
 from .errors import ApiError, BadGateway, UpstreamTimeout
-from .http10 import WithoutChunks, end_with_connection
+from .http10 import WithoutChunks, end_with_connection, reset
 from .sse import WholeEvents, error_event
 from .usage import NO_TOKENS, Meter
 
@@ -65,11 +65,10 @@ async def pass_on(
         if is_stream:
             await response.send(error_event(_broken_off(error)))
         # Without the end that HTTP wants, the client can tell this answer from a finished one.
-        transport = cast(asyncio.Transport, request.transport)
         if is_endless and not is_stream:
-            transport.abort()
+            reset(request)
         else:
-            transport.close()
+            request.transport.close()
         raise RequestCancelled from error
     finally:
         record.usage = meter.usage(prompt_tokens) if answer.status < 300 else NO_TOKENS

@@ -5,6 +5,9 @@ HTTP/1.0 has no chunks: such an answer ends where its connection does. Sanic sen
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import struct
 from collections.abc import Iterator
 from typing import cast
 
@@ -33,3 +36,11 @@ def end_with_connection(request: Request) -> None:
             stream.stage = Stage.IDLE
 
     stream.response_func = send
+
+
+def reset(request: Request) -> None:
+    """Break the connection so that the client cannot take what it has for a whole answer."""
+    transport = cast(asyncio.Transport, request.transport)
+    no_wait = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_wait)
+    transport.abort()
