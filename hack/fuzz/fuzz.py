@@ -90,7 +90,7 @@ def fitted(document: dict[str, Any], models: dict[str, int], key: str | None) ->
     schemas = document["components"]["schemas"]
     names = [*models, UNKNOWN_MODEL]
     document["components"]["parameters"]["model"]["schema"] = {"enum": names}
-    for name in ("TokenizeRequest", "DetokenizeRequest"):
+    for name in ("TokenizeRequest", "TokenizeChatRequest", "DetokenizeRequest"):
         schemas[name]["properties"]["model"] = {"enum": [*names, None]}
     schemas["TokenId"]["maximum"] = LARGEST_TOKEN_ID
     completion = schemas["CreateCompletionRequest"]["properties"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openaisle_adapter import __version__
 from openaisle_adapter.docs import documentation_files, openapi_document
+from openaisle_adapter.routes.relayed import COMPLETIONS, TOKENIZER, TOKENIZER_INFO
 from openapi_spec_validator import validate
 
 DOCUMENT: dict[str, Any] = json.loads(openapi_document())
@@ -74,6 +76,14 @@ def test_the_stream_of_the_example_is_made_of_completions() -> None:
     schema = validator({"$ref": "#/components/schemas/CreateCompletionResponse"})
     for event in events:
         schema.validate(json.loads(event.removeprefix("data: ")))
+
+
+def test_every_route_to_a_model_server_is_described() -> None:
+    for route in (*COMPLETIONS, *TOKENIZER, *TOKENIZER_INFO):
+        path = re.sub(r"<\w+:path>", "{model}", route)
+        if path not in DOCUMENT["paths"]:
+            (operation,) = DOCUMENT["paths"][path.removeprefix("/v1")].values()
+            assert "Also below `/v1`." in operation["description"]
 
 
 def test_operations_are_named_as_openais() -> None:
