@@ -71,12 +71,18 @@ void attend_typed(const Pages& pages, const Queries& queries, float scale, float
   };
   alignas(32) float sums[max_queries * max_head_size];
 
-  for (int64_t i = 0; i < num_blocks; i++) {
+  const int64_t most = R == 1 ? 2 : 1;  // one query needs two pages at a time to keep the units busy
+  for (int64_t i = 0, count; i < num_blocks; i += count) {
+    count = num_blocks - i < most ? 1 : most;
     const Number* keys = page(pages.k, i);
-    for (int64_t t = 0; t < B && i * B + t < length; t += panel) {
-      memset(sums, 0, sizeof(float) * R * panel);
-      tiles<Type>[R - 1](queries.q, queries.stride, keys + t, 0, B, D, sums);
-      for (int64_t r = 0; r < R; r++) store_in_order<Type>(scores + r * stride + i * B + t, sums + r * panel, scale);
+    for (int64_t t = 0; t < B; t += panel) {
+      memset(sums, 0, sizeof(float) * R * count * panel);
+      if (count == 2)
+        row_tiles<Type>[1](queries.q, queries.stride, keys + t, page(pages.k, i + 1) - keys, B, D, sums);
+      else
+        tiles<Type>[R - 1](queries.q, queries.stride, keys + t, 0, B, D, sums);
+      for (int64_t r = 0; r < R * count; r++)
+        store_in_order<Type>(scores + r % R * stride + (i + r / R) * B + t, sums + r * panel, scale);
     }
   }
 
