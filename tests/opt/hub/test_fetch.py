@@ -231,6 +231,17 @@ def test_the_lock_of_a_program_that_died_is_free(hub: Hub, cache: Path) -> None:
     assert Path(output.strip(), "model.safetensors").read_bytes() == hub.files["model.safetensors"]
 
 
+def test_sigterm_ends_it_at_once(hub: Hub, cache: Path) -> None:
+    hub.seconds = 60
+    fetching = start(hub.url, cache, "lab/slow")
+    while not any((cache / "models--lab--slow" / "blobs").glob(f"{'?' * 64}.incomplete")):
+        time.sleep(0.02)
+    fetching.send_signal(signal.SIGTERM)
+    _, log = fetching.communicate(timeout=10)
+    assert fetching.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in log
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "token", "sentence"),
     [
