@@ -24,7 +24,7 @@ def wait_for_rollouts(release: Release) -> None:
 
 
 @contextmanager
-def load(release: Release, clients: int = 4) -> Iterator[list[str]]:
+def load(release: Release, clients: int = 2) -> Iterator[list[str]]:
     """Clients that ask one completion after the other, half of them streamed; gives what each answer was."""
     outcomes: list[str] = []
     stop = threading.Event()
@@ -37,7 +37,7 @@ def load(release: Release, clients: int = 4) -> Iterator[list[str]]:
                 outcomes.append("200" if answer.status_code == 200 and whole else answer.text)
             except httpx.HTTPError as error:
                 outcomes.append(repr(error))
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     threads = [threading.Thread(target=ask, args=(number % 2 == 1,)) for number in range(clients)]
     for thread in threads:
