@@ -74,20 +74,47 @@ def changed(revision: str, **model: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(
-    "model", [{"replicas": 1}, {"replicas": 2}, {"rollout": "surge"}], ids=["swap", "one-by-one", "surge"]
-)
-def test_upgrade_and_rollback_under_load_lose_no_request(release, model):
-    release.namespace.upgrade(values=changed("1", **model))
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_upgrade_and_rollback_under_load_lose_no_request(release, replicas):
+    release.namespace.upgrade(values=changed("1", replicas=replicas))
     wait_for_rollouts(release)
     with load(release) as outcomes:
-        release.namespace.upgrade(values=changed("2", **model))
+        release.namespace.upgrade(values=changed("2", replicas=replicas))
         wait_for_rollouts(release)
         release.namespace.helm("rollback", "openaisle")
         wait_for_rollouts(release)
         time.sleep(1)
     assert len(outcomes) > 30
     assert set(outcomes) == {"200"}
+
+
+def test_a_surge_leaves_the_model_with_a_ready_replica_at_every_moment(release):
+    release.namespace.upgrade(values=changed("1", rollout="surge"))
+    wait_for_rollouts(release)
+    ready: list[int] = []
+    stop = threading.Event()
+
+    def count() -> None:
+        while not stop.is_set():
+            slices = release.namespace.get(
+                "endpointslices", "", "-l", "kubernetes.io/service-name=openaisle-tiny-opt"
+            )
+            endpoints = [endpoint for item in slices for endpoint in item["endpoints"] or []]
+            ready.append(sum(endpoint["conditions"]["ready"] for endpoint in endpoints))
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        release.namespace.upgrade(values=changed("2", rollout="surge"))
+        wait_for_rollouts(release)
+        release.namespace.helm("rollback", "openaisle")
+        wait_for_rollouts(release)
+    finally:
+        stop.set()
+        thread.join()
+    assert len(ready) > 5
+    assert min(ready) >= 1
+    assert max(ready) == 2
 
 
 def test_another_rollout_and_an_eviction_under_load_lose_no_request(release):
