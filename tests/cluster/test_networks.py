@@ -89,7 +89,7 @@ def test_named_clients_and_prometheus_get_in_and_nobody_else(release, stranger):
         assert stranger(pod_ip(release, "opt"), 8000) == "reached\n"
         assert release.complete().status_code == 200
     finally:
-        release.namespace.upgrade()
+        release.namespace.upgrade("--reset-values")
     wait_for(
         "the model's policy", lambda: "not reached" in stranger(pod_ip(release, "opt"), 8000), timeout_s=30
     )
