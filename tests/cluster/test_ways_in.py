@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import secrets
 import ssl
 import subprocess
 import time
@@ -21,7 +22,9 @@ import pytest
 from tests.cluster.conftest import MODEL, Namespace, wait_for
 
 PREFIX = "/lab"
-INGRESS_HOST, GATEWAY_HOST = "ingress.example.org", "gateway.example.org"
+# Names that no earlier run has left a certificate for.
+RUN = secrets.token_hex(3)
+INGRESS_HOST, GATEWAY_HOST = f"ingress-{RUN}.example.org", f"gateway-{RUN}.example.org"
 WAYS = ["ingress-https", "gateway-https", "gateway-http"]
 
 
