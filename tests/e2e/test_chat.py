@@ -89,6 +89,8 @@ def test_answers_are_what_the_document_says(url: str, chatting: Stack):
         "logprobs": True,
         "top_logprobs": 2,
         "n": 2,
+        # Without the end of the text, so that there are as many tokens as asked for.
+        "logit_bias": {"2": -100},
     }
     check("CreateChatCompletionRequest", body)
     headers = {"authorization": f"Bearer {KEY}"}
