@@ -112,9 +112,14 @@ def test_the_columns_of_kubectl_get(models):
 
 def test_a_model_at_rest_is_left_alone(models):
     kinds = ("Service", "StatefulSet", "NetworkPolicy", "PodDisruptionBudget")
-    before = versions(models, "stories", *kinds)
-    time.sleep(2)
-    assert versions(models, "stories", *kinds) == before
+
+    def rests():
+        # Kubernetes itself may still be writing the status of what was just made.
+        before = versions(models, "stories", *kinds)
+        time.sleep(2)
+        return versions(models, "stories", *kinds) == before and before
+
+    before = wait_for("two seconds without a change", rests, timeout_s=20)
     assert {kind for kind, _ in before} == set(kinds)
 
 
