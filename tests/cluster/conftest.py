@@ -169,3 +169,21 @@ def release(new_namespace: Callable[[], Namespace], ingress_url: str) -> Iterato
     release = Release(new_namespace(), ingress_url)
     yield release
     release.remove()
+
+
+@pytest.fixture(scope="session")
+def bystander(release: Release, new_namespace: Callable[[], Namespace]) -> Namespace:
+    """A namespace with a pod called `bystander`, which is no part of a release and has Python."""
+    namespace = new_namespace()
+    deployment = release.namespace.get("deployment", "openaisle-adapter")
+    gateway = deployment["spec"]["template"]["spec"]["containers"][0]
+    container = {
+        "name": "bystander",
+        "command": ["sleep", "3600"],
+        **{name: gateway[name] for name in ("image", "imagePullPolicy", "securityContext")},
+    }
+    nobody = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"securityContext": nobody, "terminationGracePeriodSeconds": 0, "containers": [container]}
+    namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bystander"}, "spec": spec})
+    namespace.kubectl("wait", "pod/bystander", "--for=condition=Ready", "--timeout=60s")
+    return namespace

@@ -16,43 +16,14 @@ except OSError as error:
 """
 
 
-@pytest.fixture(scope="module")
-def stranger(release, new_namespace):
-    """A pod of nobody's in another namespace; gives a function that tries to connect from it."""
-    namespace = new_namespace()
-    image = release.namespace.get("deployment", "openaisle-adapter")["spec"]["template"]["spec"][
-        "containers"
-    ][0]
-    namespace.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "stranger"},
-            "spec": {
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 65532,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "terminationGracePeriodSeconds": 0,
-                "containers": [
-                    {
-                        "name": "stranger",
-                        "image": image["image"],
-                        "imagePullPolicy": image["imagePullPolicy"],
-                        "command": ["sleep", "3600"],
-                        "securityContext": image["securityContext"],
-                    }
-                ],
-            },
-        }
-    )
-    namespace.kubectl("wait", "pod/stranger", "--for=condition=Ready", "--timeout=60s")
+@pytest.fixture
+def stranger(bystander):
+    """A function that tries to connect from a pod of nobody's in another namespace."""
 
     def connect(host, port):
-        return namespace.kubectl("exec", "stranger", "--", "python3", "-c", SCRIPT, host, str(port))
+        return bystander.kubectl("exec", "bystander", "--", "python3", "-c", SCRIPT, host, str(port))
 
-    connect.namespace = namespace.name
+    connect.namespace = bystander.name
     return connect
 
 
