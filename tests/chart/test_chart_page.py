@@ -1,6 +1,7 @@
 """What Artifact Hub shows of the chart is true: images, changes, the kind of objects, the icon."""
 
 import base64
+import re
 import subprocess
 
 import pytest
@@ -16,6 +17,18 @@ def about(chart):
 def shown(about):
     """The value of an annotation, as YAML."""
     return lambda name: yaml.safe_load(about["annotations"][f"artifacthub.io/{name}"])
+
+
+def test_all_parts_are_of_the_chart_s_version_which_is_not_out_yet(about, root):
+    parts = {
+        path.parent.name: re.search(r'^__version__ = "(.*)"$', path.read_text(), re.MULTILINE)[1]
+        for path in root.glob("images/*/openaisle_*/__init__.py")
+    }
+    assert set(parts) == {"openaisle_opt", "openaisle_adapter", "openaisle_operator"}
+    assert set(parts.values()) == {about["version"]} == {about["appVersion"]}
+    assert f"\n## {about['version']}\n" in (root / "CHANGELOG.md").read_text()
+    released = {chart.stem for chart in root.glob("tests/cluster/released/*.tgz")}
+    assert f"openaisle-{about['version']}" not in released
 
 
 def test_the_images_are_those_that_are_installed(about, shown, render):

@@ -5,7 +5,7 @@ import yaml
 
 def test_the_bundled_model_is_served_on_cpu_without_network(render):
     container = render().container("openaisle-tiny-opt")
-    assert container["image"] == "openaisle/opt:0.1.0"
+    assert container["image"] == "openaisle/opt:0.2.0"
     assert container["imagePullPolicy"] == "IfNotPresent"
     assert "--served-model-name=openaisle/tiny-opt" in container["args"]
     assert "--device=cpu" in container["args"]

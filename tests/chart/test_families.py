@@ -84,7 +84,7 @@ def test_a_gpu_family_requests_one_gpu_and_tolerates_its_taint(render):
 )
 def test_a_family_chooses_image_and_number_format(render, family, variant, dtype):
     container = render(model(model="facebook/opt-125m", gpuFamily=family)).container("openaisle-m")
-    assert container["image"] == f"openaisle/opt:0.1.0-{variant}"
+    assert container["image"] == f"openaisle/opt:0.2.0-{variant}"
     assert f"--dtype={dtype}" in container["args"]
 
 
@@ -135,7 +135,7 @@ def test_a_family_is_added_by_values_alone(render):
     assert spec["tolerations"] == family["tolerations"]
     assert terms(objects.pod("openaisle-m")) == {"example.com/card": ["X1"]}
     container = objects.container("openaisle-m")
-    assert container["image"] == "openaisle/opt:0.1.0-special"
+    assert container["image"] == "openaisle/opt:0.2.0-special"
     assert container["resources"]["limits"]["example.com/gpu"] == "1"
     assert {"name": "CARD", "value": "X1"} in container["env"]
 

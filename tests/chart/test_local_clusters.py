@@ -54,7 +54,7 @@ def test_up_makes_a_cluster_loads_the_images_and_installs_the_chart(run, script)
     assert result.returncode == 0, result.stderr
     load = {"kind": "kind load docker-image ", "minikube": "minikube --profile openaisle image load "}[script]
     for image in ("opt", "adapter", "demo"):
-        assert starting(result.calls, f"{load}openaisle/{image}:0.1.0")
+        assert starting(result.calls, f"{load}openaisle/{image}:0.2.0")
     (install,) = starting(result.calls, "helm upgrade --install openaisle ")
     assert "--namespace openaisle --create-namespace --wait" in install
     context = {"kind": "kind-openaisle", "minikube": "openaisle"}[script]
@@ -87,7 +87,7 @@ def test_gpus_reach_the_model(run, script, tmp_path):
     assert result.returncode == 0, result.stderr
     (install,) = starting(result.calls, "helm upgrade --install openaisle ")
     assert "--set modelDefaults.gpuFamily=nvidia" in install
-    assert [line for line in result.calls if " load " in line and "openaisle/opt:0.1.0-cu126" in line]
+    assert [line for line in result.calls if " load " in line and "openaisle/opt:0.2.0-cu126" in line]
     if script == "kind":
         assert "/var/run/nvidia-container-devices/all" in (tmp_path / "calls.config").read_text()
         assert starting(result.calls, "helm upgrade --install nvidia-device-plugin ")

@@ -85,7 +85,7 @@ def test_read_as_before(notes, branch):
 
 def test_say_what_is_served_and_how_to_ask(notes):
     text = notes()
-    assert "OpenAISLE 0.1.0 is installed in the namespace lab." in text
+    assert "OpenAISLE 0.2.0 is installed in the namespace lab." in text
     assert "openaisle/tiny-opt on cpu, 1 replica" in text
     assert "KEY=$(kubectl -n lab get secret openaisle-keys -o jsonpath='{.data.default}' | base64 -d)" in text
     assert "kubectl -n lab port-forward svc/openaisle-demo 8080:80 &" in text
@@ -97,7 +97,7 @@ def test_say_what_is_served_and_how_to_ask(notes):
 
 def test_say_that_it_was_an_upgrade_and_how_to_go_back(notes):
     text = notes({}, "--is-upgrade")
-    assert "OpenAISLE 0.1.0 is upgraded" in text
+    assert "OpenAISLE 0.2.0 is upgraded" in text
     assert "helm rollback openaisle -n lab" in text
     assert "--reset-then-reuse-values keeps your values" in text
     assert "rollback" not in notes()

@@ -123,7 +123,7 @@ class TestPreload:
         (job,) = jobs(render(self.values))
         pod = job["spec"]["template"]["spec"]
         (container,) = pod["containers"]
-        assert container["image"] == "openaisle/opt:0.1.0"
+        assert container["image"] == "openaisle/opt:0.2.0"
         assert container["command"][2:4] == ["openaisle_opt.fetch", HUB]
         assert "HF_TOKEN" in [variable["name"] for variable in container["env"]]
         assert "nvidia.com/gpu" not in container["resources"]["limits"]

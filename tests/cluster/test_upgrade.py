@@ -11,29 +11,33 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
-from tests.cluster.conftest import MODEL, CommandFailed, Namespace, Release, wait_for
+from tests.cluster.conftest import CHART, MODEL, CommandFailed, Namespace, Release, wait_for
 
 LOAD = pathlib.Path(__file__).parent / "load.py"
 RELEASED = sorted((pathlib.Path(__file__).parent / "released").glob("*.tgz"))
 """Each released version of the chart, as `helm package` made it."""
+ABOUT: dict[str, str] = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
 
-def wait_for_rollouts(release: Release) -> None:
-    workloads = release.namespace.kubectl("get", "deployments,statefulsets", "-o", "name").split()
+def wait_for_rollouts(installed: Namespace) -> None:
+    workloads = installed.kubectl("get", "deployments,statefulsets", "-o", "name").split()
     for workload in workloads:
-        release.namespace.kubectl("rollout", "status", workload, "--timeout=150s", timeout_s=160)
+        installed.kubectl("rollout", "status", workload, "--timeout=150s", timeout_s=160)
 
 
 @contextmanager
-def load(release: Release, bystander: Namespace, clients: int = 2) -> Iterator[list[str]]:
+def load(
+    installed: Namespace, key: str, bystander: Namespace, model: str = MODEL, clients: int = 2
+) -> Iterator[list[str]]:
     """Clients that ask one completion after the other, half of them streamed; gives what each answer was.
 
     They ask the gateway's Service from within the cluster: an Ingress controller may have faults of its own.
     Traefik, for one, closes its connections to all gateways when it hears of another one, and cuts streams.
     """
-    host = f"openaisle-adapter.{release.namespace.name}"
-    script = [LOAD.read_text(), host, release.key, MODEL, str(clients)]
+    host = f"openaisle-adapter.{installed.name}"
+    script = [LOAD.read_text(), host, key, model, str(clients)]
     command = ["kubectl", "-n", bystander.name, "exec", "-i", "bystander", "--", "python3", "-c", *script]
     outcomes: list[str] = []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -58,7 +62,7 @@ def test_an_upgrade_keeps_the_key(release):
 def test_an_upgrade_without_changes_restarts_nothing(release):
     before = {pod["metadata"]["uid"] for pod in release.namespace.get("pods")}
     release.namespace.upgrade()
-    wait_for_rollouts(release)
+    wait_for_rollouts(release.namespace)
     assert before <= {pod["metadata"]["uid"] for pod in release.namespace.get("pods")}
 
 
@@ -78,12 +82,12 @@ def changed(revision: str, **model: Any) -> dict[str, Any]:
 )
 def test_upgrade_and_rollback_under_load_lose_no_request(release, bystander, model):
     release.namespace.upgrade(values=changed("1", **model))
-    wait_for_rollouts(release)
-    with load(release, bystander) as outcomes:
+    wait_for_rollouts(release.namespace)
+    with load(release.namespace, release.key, bystander) as outcomes:
         release.namespace.upgrade(values=changed("2", **model))
-        wait_for_rollouts(release)
+        wait_for_rollouts(release.namespace)
         release.namespace.helm("rollback", "openaisle")
-        wait_for_rollouts(release)
+        wait_for_rollouts(release.namespace)
         time.sleep(1)
     assert len(outcomes) > 30
     assert set(outcomes) == {"200"}
@@ -91,7 +95,7 @@ def test_upgrade_and_rollback_under_load_lose_no_request(release, bystander, mod
 
 def test_a_surge_leaves_the_model_with_a_ready_replica_at_every_moment(release):
     release.namespace.upgrade(values=changed("1", rollout="surge"))
-    wait_for_rollouts(release)
+    wait_for_rollouts(release.namespace)
     ready: list[int] = []
     stop = threading.Event()
 
@@ -107,9 +111,9 @@ def test_a_surge_leaves_the_model_with_a_ready_replica_at_every_moment(release):
     thread.start()
     try:
         release.namespace.upgrade(values=changed("2", rollout="surge"))
-        wait_for_rollouts(release)
+        wait_for_rollouts(release.namespace)
         release.namespace.helm("rollback", "openaisle")
-        wait_for_rollouts(release)
+        wait_for_rollouts(release.namespace)
     finally:
         stop.set()
         thread.join()
@@ -120,12 +124,12 @@ def test_a_surge_leaves_the_model_with_a_ready_replica_at_every_moment(release):
 
 def test_another_rollout_and_an_eviction_under_load_lose_no_request(release, bystander):
     release.namespace.upgrade(values=changed("1", rollout="surge"))
-    wait_for_rollouts(release)
-    with load(release, bystander) as outcomes:
+    wait_for_rollouts(release.namespace)
+    with load(release.namespace, release.key, bystander) as outcomes:
         release.namespace.upgrade(values=changed("1", rollout="swap"))
-        wait_for_rollouts(release)
+        wait_for_rollouts(release.namespace)
         evict(release, "openaisle-tiny-opt-0")
-        wait_for_rollouts(release)
+        wait_for_rollouts(release.namespace)
         time.sleep(1)
     assert set(outcomes) == {"200"}
 
@@ -155,26 +159,35 @@ def evict(release: Release, pod: str) -> None:
 
 
 @pytest.mark.parametrize("chart", RELEASED, ids=lambda chart: chart.stem)
-def test_an_upgrade_from_a_released_chart_keeps_its_key_and_its_values(new_namespace, chart):
+def test_an_upgrade_from_a_released_chart_keeps_its_key_and_its_values_and_loses_no_request(
+    new_namespace, bystander, chart
+):
     namespace = new_namespace()
     values = {
         "ingress": {"enabled": False},
         "adapter": {"gracePeriodSeconds": 20},
+        # The images of that version need not be there: it is the chart that is upgraded.
+        "image": {"tag": ABOUT["appVersion"]},
         "models": [{"name": "m", "servedModelName": "ours", "resources": {"requests": {"cpu": "200m"}}}],
     }
     namespace.helm("install", "openaisle", str(chart), values=values)
     key = namespace.key()
-    namespace.upgrade("--reset-then-reuse-values")
-    for workload in ("deployment/openaisle-adapter", "deployment/openaisle-demo", "statefulset/openaisle-m"):
-        namespace.kubectl("rollout", "status", workload, "--timeout=120s")
+    wait_for_rollouts(namespace)
+    with load(namespace, key, bystander, model="ours") as outcomes:
+        wait_for("a completion", lambda: "200" in outcomes)
+        namespace.upgrade("--reset-then-reuse-values", "--set=image.tag=")
+        wait_for_rollouts(namespace)
+        time.sleep(1)
+    assert set(outcomes) == {"200"}
     assert namespace.key() == key
     with namespace.port_forward("service/openaisle-demo") as url:
         body = {"model": "ours", "prompt": "Once upon a time", "max_tokens": 4}
         answer = httpx.post(f"{url}/v1/completions", json=body, auth=("", key), timeout=60)
     assert answer.status_code == 200, answer.text
-    adapter = namespace.get("deployment", "openaisle-adapter")["spec"]["template"]["spec"]
-    assert "--grace-period-s=20" in adapter["containers"][0]["args"]
-    namespace.helm("uninstall", "openaisle")
+    adapter = namespace.get("deployment", "openaisle-adapter")
+    assert adapter["metadata"]["labels"]["helm.sh/chart"] == f"openaisle-{ABOUT['version']}"
+    assert "--grace-period-s=20" in adapter["spec"]["template"]["spec"]["containers"][0]["args"]
+    namespace.helm("uninstall", "openaisle", "--wait")
 
 
 def test_a_new_key_arrives_without_a_restart(release):

@@ -48,7 +48,7 @@ def test_no_release(start, tmp_path):
     assert message.startswith(f"{tmp_path}/release.yaml can't be read (No such file or directory)")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "values: {", "chartVersion: 0.1.0"])
+@pytest.mark.parametrize("content", ["", "[]", "values: {", "chartVersion: 0.2.0"])
 def test_a_release_that_cannot_be_read(start, tmp_path, content):
     (tmp_path / "release.yaml").write_text(content)
     code, message = start()
@@ -58,5 +58,5 @@ def test_a_release_that_cannot_be_read(start, tmp_path, content):
 
 
 def test_no_cluster(start, tmp_path):
-    (tmp_path / "release.yaml").write_text('{chartVersion: "0.1.0", values: {}, models: []}')
+    (tmp_path / "release.yaml").write_text('{chartVersion: "0.2.0", values: {}, models: []}')
     assert start() == (1, "The operator needs a Kubernetes cluster: run it in a pod, or set KUBECONFIG.\n")

@@ -18,7 +18,7 @@ def pod(**status):
 
 
 def container(state, name="opt", **more):
-    return {"name": name, "image": "openaisle/opt:0.1.0", "ready": False, "state": state, **more}
+    return {"name": name, "image": "openaisle/opt:0.2.0", "ready": False, "state": state, **more}
 
 
 def test_all_replicas_answer():

@@ -1,3 +1,3 @@
 """The gateway in front of the model servers."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,3 +1,3 @@
 """The engine and the server that speak for one OPT model."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

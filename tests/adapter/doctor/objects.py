@@ -32,7 +32,7 @@ def model(
     name: str = "m",
     *,
     family: str = "cpu",
-    image: str = "openaisle/opt:0.1.0",
+    image: str = "openaisle/opt:0.2.0",
     replicas: int = 1,
     ready: int = 0,
     resource: str = "",

@@ -187,7 +187,7 @@ def driver(major, label="nvidia.com/cuda.driver-version.major", name="n"):
     ],
 )
 def test_drivers_against_variants(variant, nodes, status, text):
-    workload = model(**TURING, image=f"registry:5000/openaisle/opt:0.1.0-{variant}")
+    workload = model(**TURING, image=f"registry:5000/openaisle/opt:0.2.0-{variant}")
     (finding,) = check_drivers(view(statefulsets=[workload], nodes=nodes))
     assert finding.status == status
     assert text in finding.text
@@ -202,7 +202,7 @@ def test_the_drivers_are_those_of_the_images_table(root):
 
 
 @pytest.mark.parametrize(
-    "image", ["openaisle/opt:0.1.0", "vllm/vllm-openai:v0.11.0", "ours/opt@sha256:cu126"]
+    "image", ["openaisle/opt:0.2.0", "vllm/vllm-openai:v0.11.0", "ours/opt@sha256:cu126"]
 )
 def test_images_without_a_known_cuda_are_not_judged(image):
     assert not list(check_drivers(view(statefulsets=[model(**TURING, image=image)], nodes=[driver(1)])))

@@ -10,7 +10,7 @@ from tests.adapter.doctor.objects import event, model, pod, view
 def waiting(reason, message="", **more):
     return {
         "name": "opt",
-        "image": "openaisle/opt:0.1.0",
+        "image": "openaisle/opt:0.2.0",
         "ready": False,
         "state": {"waiting": {"reason": reason, "message": message}},
         **more,
@@ -76,7 +76,7 @@ CASES = {
                 waiting("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: pull access denied')
             ],
         ),
-        "gets no image openaisle/opt:0.1.0 (ImagePullBackOff: pull access denied)",
+        "gets no image openaisle/opt:0.2.0 (ImagePullBackOff: pull access denied)",
         "image.pullSecrets",
         "image-pull",
     ),
