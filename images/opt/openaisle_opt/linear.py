@@ -2,8 +2,9 @@
 
 Shapes: `M` rows, `K` features in, `N` features out.
 
-On a CPU activations are float32 whatever the weights are, so that a row's result does not depend on
-how many rows are computed with it. On other devices activations have the weights' dtype.
+On a CPU activations are float32 whatever the weights are (the kernels may round what they multiply),
+so that a row's result does not depend on how many rows are computed with it. On other devices
+activations have the weights' dtype.
 """
 
 from __future__ import annotations
@@ -66,9 +67,10 @@ class PackedLinear(nn.Module):
         self.packed: torch.Tensor | None = None
 
     @property
-    def packed_shape(self) -> tuple[int, int, int]:
-        """Of the form that the kernels want, once the weight is there."""
-        return kernels.packed_shape((self.out_features, self.in_features))
+    def packed_shape(self) -> tuple[int, ...]:
+        """Of the form that the kernels want."""
+        assert self.weight is not None
+        return kernels.packed_shape((self.out_features, self.in_features), self.weight.dtype)
 
     def pack(self, arena: Arena) -> None:
         """Bring the weight into the form that the kernels want."""

@@ -94,7 +94,7 @@ class Embedding(nn.Module):
 
     def __init__(self, num_rows: int, size: int, place: Placement):
         super().__init__()
-        self.num_rows = num_rows
+        self.shape = num_rows, size
         self.weight: nn.Parameter | None = nn.Parameter(
             torch.empty(num_rows, size, dtype=place.dtype, device=place.device), requires_grad=False
         )
@@ -107,7 +107,7 @@ class Embedding(nn.Module):
 
     def forward(self, indices: torch.Tensor) -> torch.Tensor:
         if self._packed is not None:
-            return kernels.unpack_rows(self._packed, self.num_rows, indices)
+            return kernels.unpack_rows(self._packed, self.shape, indices)
         assert self.weight is not None
         return F.embedding(indices, self.weight).to(self._dtype)
 

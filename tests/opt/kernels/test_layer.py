@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from openaisle_opt import kernels
 from openaisle_opt.attention import AttentionBatch, Cache
 from openaisle_opt.model import OptConfig, OptForCausalLM, Placement
 
@@ -50,17 +51,18 @@ def run_layer(
 def test_one_call_agrees_with_the_parts(dtype: torch.dtype, norm_before: bool, plain: bool) -> None:
     torch.manual_seed(0)
     model = make_model(dtype, norm_before=norm_before, plain=plain)
+    model.pack()
     batch = make_batch([(1, 1), (1, 33), (7, 7), (20, 50)], 16)
     cache = make_cache(int(batch.block_tables.max()) + 1, HEADS, 16, HEAD_SIZE, dtype)
     x = torch.randn(29, HEADS * HEAD_SIZE)
     batch.use_kernels = False
     expected, expected_cache = run_layer(model, x, cache, batch)
 
-    model.pack()
     batch.use_kernels = True
     y, written = run_layer(model, x, cache, batch)
 
-    torch.testing.assert_close(y, expected, atol=2e-3, rtol=1e-3)
+    atol = 1e-2 if kernels.narrows(dtype) else 2e-3  # an activation's rounding more or less
+    torch.testing.assert_close(y, expected, atol=atol, rtol=1e-3)
     for pages, expected_pages in zip(written, expected_cache, strict=True):
         torch.testing.assert_close(pages, expected_pages, atol=2e-2, rtol=1e-2)  # a rounding more or less
 

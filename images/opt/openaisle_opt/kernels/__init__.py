@@ -1,10 +1,11 @@
-"""Linear layers and paged attention in C++, for x86-64 CPUs with AVX2 or AVX-512.
+"""Linear layers and paged attention in C++, for x86-64 CPUs with AVX2, AVX-512 or AVX512_BF16.
 
 `python -m openaisle_opt.kernels.build` compiles them; where that was not done, or the CPU is
 another one, `available` is False and the engine uses torch's own operations (`linear._linear`,
 `attention.plain_attend`), which give the same results within rounding.
 
-Activations are float32, weights and caches bfloat16, float16 or float32, sums float32. A row's
+Activations are float32, weights and caches bfloat16, float16 or float32, sums float32. Where the CPU
+multiplies bfloat16, activations are rounded to it before they meet bfloat16 weights (`narrows`). A row's
 result is the same to the last bit whatever other rows are computed with it.
 
 Shapes: `M` rows, `K` features in, `N` features out; `T` tokens in the batch, `S` sequences, `P`
@@ -46,20 +47,32 @@ def set_num_threads(num_threads: int) -> None:
     torch.ops.openaisle.set_num_threads(num_threads)
 
 
-def packed_shape(weight_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """[panels, K, panel]: the form in which `linear` reads a weight [N, K], transposed and padded."""
+def narrows(weight_dtype: torch.dtype) -> bool:
+    """Whether activations are rounded to bfloat16 for a weight, and multiplied two at a time."""
+    return weight_dtype == torch.bfloat16 and torch.ops.openaisle.has_pairs()
+
+
+def packed_shape(weight_shape: tuple[int, ...], dtype: torch.dtype) -> tuple[int, int, int, int]:
+    """[panels, K / depth, panel, depth]: the form in which `linear` reads a weight [N, K].
+
+    It is cut into panels of N, which are transposed, and padded. The depth is 2 where the CPU multiplies
+    pairs of bfloat16, else 1.
+    """
     size = torch.ops.openaisle.panel_size()
-    return -(-weight_shape[0] // size), weight_shape[1], size
+    depth = 2 if narrows(dtype) else 1
+    return -(-weight_shape[0] // size), -(-weight_shape[1] // depth), size, depth
 
 
 def pack_linear(weight: torch.Tensor, packed: torch.Tensor) -> None:
     """Write a weight [N, K] to zeros of the shape that `packed_shape` gives."""
-    size = packed.shape[2]
-    num_full = weight.shape[0] // size
-    num_rest = weight.shape[0] - num_full * size
-    packed[:num_full].copy_(weight[: num_full * size].unflatten(0, (num_full, size)).transpose(1, 2))
-    if num_rest:
-        packed[num_full, :, :num_rest].copy_(weight[num_full * size :].T)
+    num_rows, (size, depth) = weight.shape[0], packed.shape[2:]
+    num_full = num_rows // size
+    for place in range(depth):
+        columns = weight[:, place::depth]
+        panels = packed[:, : columns.shape[1], :, place]
+        panels[:num_full].copy_(columns[: num_full * size].unflatten(0, (num_full, size)).transpose(1, 2))
+        if num_rows > num_full * size:
+            panels[num_full, :, : num_rows - num_full * size].copy_(columns[num_full * size :].T)
 
 
 def linear(
@@ -74,9 +87,9 @@ def linear(
     return torch.ops.openaisle.linear.default(x, packed, out_features, bias, residual, relu)
 
 
-def unpack_rows(packed: torch.Tensor, num_rows: int, indices: torch.Tensor) -> torch.Tensor:
-    """The rows that `indices` (int64 [T]) name of a packed weight [num_rows, K]: [T, K] float32."""
-    return torch.ops.openaisle.unpack_rows.default(packed, num_rows, indices)
+def unpack_rows(packed: torch.Tensor, weight_shape: tuple[int, int], indices: torch.Tensor) -> torch.Tensor:
+    """The rows that `indices` (int64 [T]) name of a packed weight [N, K]: [T, K] float32."""
+    return torch.ops.openaisle.unpack_rows.default(packed, *weight_shape, indices)
 
 
 def store_kv(

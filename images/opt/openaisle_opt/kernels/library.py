@@ -21,12 +21,22 @@ COMMON_FLAGS = [
 ]
 AVX2_FLAGS = ["-mavx2", "-mfma", "-mf16c", "-DISA=avx2", "-DWIDTH=8"]
 AVX512_FLAGS = ["-mavx512f", "-mfma", "-mf16c", "-DISA=avx512", "-DWIDTH=16"]
+AVX512_BF16_FLAGS = [
+    "-mavx512f",
+    "-mavx512bf16",
+    "-mfma",
+    "-mf16c",
+    "-DISA=avx512bf16",
+    "-DWIDTH=16",
+    "-DPAIRS",
+]
 
 # Each file with its flags; what differs in them is the set of instructions. Which one runs is
 # decided when it runs, so a library that was built on one machine works on any other.
 UNITS: list[tuple[str, list[str]]] = [
     ("linear_kernel.cpp", AVX2_FLAGS),
     ("linear_kernel.cpp", AVX512_FLAGS),
+    ("linear_kernel.cpp", AVX512_BF16_FLAGS),
     ("attention_kernel.cpp", AVX2_FLAGS),
     ("norm_kernel.cpp", AVX2_FLAGS),
     ("layer.cpp", []),

@@ -8,13 +8,30 @@
 namespace openaisle {
 
 const LinearKernel& linear_kernel() {
-  static const LinearKernel kernel =
-      __builtin_cpu_supports("avx512f") ? avx512::linear_kernel() : avx2::linear_kernel();
+  static const LinearKernel kernel = __builtin_cpu_supports("avx512bf16") ? avx512bf16::linear_kernel()
+                                     : __builtin_cpu_supports("avx512f") ? avx512::linear_kernel()
+                                                                         : avx2::linear_kernel();
   return kernel;
 }
 
-void linear(const LinearArgs& args, Stored stored) {
+namespace {
+
+// x [M, K] as rows of bfloat16, in memory that is used again.
+const uint16_t* narrowed(const float* x, int64_t M, int64_t K) {
+  static thread_local std::vector<uint16_t> rows;
   const LinearKernel& kernel = linear_kernel();
+  const int64_t size = kernel.depth(Stored::bf16, K);
+  if (rows.size() < static_cast<size_t>(M * size)) rows.resize(M * size);
+  uint16_t* const to = rows.data();
+  for_each_unit(M, M * K, [&](int64_t row) { kernel.narrow(x + row * K, K, to + row * size); });
+  return to;
+}
+
+}  // namespace
+
+void linear(LinearArgs args, Stored stored) {
+  const LinearKernel& kernel = linear_kernel();
+  if (kernel.pairs_up(stored)) args.x = narrowed(static_cast<const float*>(args.x), args.M, args.K);
   const int64_t M = args.M, panels = (args.N + kernel.panel - 1) / kernel.panel;
   if (M == 0) return;
   const int64_t row_blocks = (M + max_rows - 1) / max_rows, rows = (M + row_blocks - 1) / row_blocks;

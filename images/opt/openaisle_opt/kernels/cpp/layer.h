@@ -10,7 +10,7 @@ namespace openaisle {
 // The kernel for this CPU.
 const LinearKernel& linear_kernel();
 
-void linear(const LinearArgs&, Stored);
+void linear(LinearArgs, Stored);
 
 // y [T, K]: the rows of a packed weight w [N, K] that the T indices name.
 void unpack_rows(const void* w, Stored, int64_t K, int64_t T, const int64_t* indices, float* y);

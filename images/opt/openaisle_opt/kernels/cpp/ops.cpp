@@ -51,9 +51,12 @@ Heads heads(const Tensor& t, const Pages& pages, const char* name) {
 }
 
 LinearWeights linear_weights(const Tensor& w, const std::optional<Tensor>& bias, int64_t N, int64_t K) {
-  const int64_t panel = linear_kernel().panel, panels = (N + panel - 1) / panel;
-  STD_TORCH_CHECK(w.is_contiguous() && w.numel() == panels * K * panel, "the packed weight does not fit x");
-  return {w.const_data_ptr(), stored_type(w), floats(bias, N, "bias")};
+  const LinearKernel& kernel = linear_kernel();
+  const Stored stored = stored_type(w);
+  const int64_t panel = kernel.panel, panels = (N + panel - 1) / panel;
+  STD_TORCH_CHECK(w.is_contiguous() && w.numel() == panels * kernel.depth(stored, K) * panel,
+                  "the packed weight does not fit x");
+  return {w.const_data_ptr(), stored, floats(bias, N, "bias")};
 }
 
 Pages pages_of(const Tensor& k_pages, const Tensor& v_pages) {
@@ -122,7 +125,10 @@ void set_num_threads(int64_t n) {
 
 int64_t panel_size() { return linear_kernel().panel; }
 
-// x [M, K] float32, w packed [panels, K, panel]; gives [M, N] float32.
+// Whether bfloat16 weights are packed in pairs.
+bool has_pairs() { return linear_kernel().pairs; }
+
+// x [M, K] float32, w packed; gives [M, N] float32.
 Tensor linear(Tensor x, Tensor w, int64_t N, std::optional<Tensor> bias, std::optional<Tensor> residual, bool relu) {
   STD_TORCH_CHECK(x.dim() == 2, "x must have two dimensions");
   const int64_t M = x.size(0), K = x.size(1);
@@ -134,10 +140,10 @@ Tensor linear(Tensor x, Tensor w, int64_t N, std::optional<Tensor> bias, std::op
   return y;
 }
 
-// w packed [panels, K, panel] of N rows, indices int64 [T]; gives those rows, [T, K] float32.
-Tensor unpack_rows(Tensor w, int64_t N, Tensor indices) {
-  STD_TORCH_CHECK(w.dim() == 3 && indices.dim() == 1, "w must be packed, and indices have one dimension");
-  const int64_t K = w.size(1), T = indices.size(0);
+// w packed from [N, K], indices int64 [T]; gives those rows, [T, K] float32.
+Tensor unpack_rows(Tensor w, int64_t N, int64_t K, Tensor indices) {
+  STD_TORCH_CHECK(indices.dim() == 1, "indices must have one dimension");
+  const int64_t T = indices.size(0);
   const LinearWeights weights = linear_weights(w, std::nullopt, N, K);
   const int64_t* rows = indices_below(N, indices, T, "row", "the weight");
   Tensor y = torch::stable::empty({T, K}, ScalarType::Float);
@@ -192,9 +198,10 @@ Tensor decoder_layer(Tensor x, std::vector<std::optional<Tensor>> weights, int64
 STABLE_TORCH_LIBRARY(openaisle, m) {
   m.def("is_supported() -> bool");
   m.def("panel_size() -> int");
+  m.def("has_pairs() -> bool");
   m.def("set_num_threads(int n) -> ()");
   m.def("linear(Tensor x, Tensor w, int N, Tensor? bias, Tensor? residual, bool relu) -> Tensor");
-  m.def("unpack_rows(Tensor w, int N, Tensor indices) -> Tensor");
+  m.def("unpack_rows(Tensor w, int N, int K, Tensor indices) -> Tensor");
   m.def("store_kv(Tensor k, Tensor v, Tensor(a!) k_pages, Tensor(b!) v_pages, Tensor slots) -> ()");
   m.def(
       "paged_attention(Tensor q, Tensor k_pages, Tensor v_pages, Tensor block_tables, Tensor query_starts, "
@@ -208,6 +215,7 @@ STABLE_TORCH_LIBRARY(openaisle, m) {
 STABLE_TORCH_LIBRARY_IMPL(openaisle, CompositeExplicitAutograd, m) {
   m.impl("is_supported", TORCH_BOX(&openaisle::ops::is_supported));
   m.impl("panel_size", TORCH_BOX(&openaisle::ops::panel_size));
+  m.impl("has_pairs", TORCH_BOX(&openaisle::ops::has_pairs));
   m.impl("set_num_threads", TORCH_BOX(&openaisle::ops::set_num_threads));
 }
 

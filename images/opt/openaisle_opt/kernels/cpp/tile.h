@@ -14,32 +14,39 @@ constexpr int tile_rows = W == 16 ? 12 : 6;
 // row needs several panels to keep the units busy.
 constexpr int tile_panels = 4;
 
-// sums[p, r] += x[r, 0..k] times panel p, for R rows of x and P panels, in the order of load2. Each
-// sum adds its products in the order of k, whatever R and P are: a row's result does not depend on
-// the rows computed with it.
+// How far ahead a single panel is fetched, well within the 32 KiB of a first-level cache.
+constexpr int64_t ahead_bytes = 8192;
+
+// sums[p, r] += x[r, 0..steps] times panel p, for R rows of x and P panels, in the order of load2. Each
+// sum adds its products in the same order, whatever R and P are: a row's result does not depend on
+// the rows computed with it. Strides of x are in inputs, those of w in stored numbers.
 template <typename Type, int R, int P>
-void tile(const float* x, int64_t x_stride, const typename Type::Stored* w, int64_t panel_stride, int64_t k_stride,
-          int64_t k, float* sums) {
+void tile(const typename Type::Input* x, int64_t x_stride, const typename Type::Stored* w, int64_t panel_stride,
+          int64_t step_stride, int64_t steps, float* sums) {
   Floats acc[P][R][2];
   for (int p = 0; p < P; p++)
     for (int r = 0; r < R; r++) {
       acc[p][r][0] = load(sums + (p * R + r) * panel);
       acc[p][r][1] = load(sums + (p * R + r) * panel + W);
     }
-  for (int64_t i = 0; i < k; i++) {
+  for (int64_t i = 0; i < steps; i++) {
 #pragma GCC unroll 4
     for (int p = 0; p < P; p++) {
-      Floats a, b;
+      typename Type::Loaded a, b;
       Type::load2(w + p * panel_stride, a, b);
-      if (P == 1) __builtin_prefetch(w + 1024);  // several streams keep the memory busy by themselves
+      if (P == 1) {  // several streams keep the memory busy by themselves
+        constexpr int64_t step_bytes = sizeof(typename Type::Stored) * Type::depth * panel;
+        const char* ahead = reinterpret_cast<const char*>(w) + ahead_bytes;
+        for (int64_t at = 0; at < step_bytes; at += 64) __builtin_prefetch(ahead + at);
+      }
 #pragma GCC unroll 12
       for (int r = 0; r < R; r++) {
-        const Floats v = broadcast(x[r * x_stride + i]);
-        acc[p][r][0] += v * a;
-        acc[p][r][1] += v * b;
+        const typename Type::Input input = x[r * x_stride + i];
+        Type::multiply_add(acc[p][r][0], input, a);
+        Type::multiply_add(acc[p][r][1], input, b);
       }
     }
-    w += k_stride;
+    w += step_stride;
   }
   for (int p = 0; p < P; p++)
     for (int r = 0; r < R; r++) {
@@ -49,8 +56,8 @@ void tile(const float* x, int64_t x_stride, const typename Type::Stored* w, int6
 }
 
 template <typename Type>
-using Tile = void (*)(const float* x, int64_t x_stride, const typename Type::Stored* w, int64_t panel_stride,
-                      int64_t k_stride, int64_t k, float* sums);
+using Tile = void (*)(const typename Type::Input* x, int64_t x_stride, const typename Type::Stored* w,
+                      int64_t panel_stride, int64_t step_stride, int64_t steps, float* sums);
 
 // tiles[R - 1]: R rows times one panel; row_tiles[P - 1]: one row times P panels.
 template <typename Type>

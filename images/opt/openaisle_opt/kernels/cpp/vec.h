@@ -34,11 +34,26 @@ ALWAYS_INLINE Floats as_floats(Words v) {
   return f;
 }
 
-// Each type loads 2 W stored numbers as two vectors. For bfloat16 a 32-bit lane holds two numbers,
-// so that a shift and a mask take it apart: `a` gets the even and `b` the odd ones. The other types
-// load in order: `a` gets the first W numbers, `b` the next. `in_order` brings two vectors of
+inline uint16_t round_to_bf16(float x) {
+  uint32_t u;
+  memcpy(&u, &x, sizeof u);
+  const bool is_nan = (u & 0x7fffffffu) > 0x7f800000u;
+  return static_cast<uint16_t>((is_nan ? u | 0x400000u : u + 0x7fffu + ((u >> 16) & 1)) >> 16);
+}
+
+// Each type loads a step of stored numbers for 2 W columns as two vectors, and multiplies them by an
+// input that belongs to the step: one number, or `depth` of them. For bfloat16 a 32-bit lane holds two
+// numbers, so that a shift and a mask take it apart: `a` gets the even and `b` the odd ones. The other
+// types load in order: `a` gets the first W numbers, `b` the next. `in_order` brings two vectors of
 // results to the order of the stored numbers.
-struct Bf16 {
+struct OneByOne {
+  static constexpr int depth = 1;
+  typedef float Input;
+  typedef Floats Loaded;
+  static ALWAYS_INLINE void multiply_add(Floats& sum, float x, Floats w) { sum += broadcast(x) * w; }
+};
+
+struct Bf16 : OneByOne {
   typedef uint16_t Stored;
   static ALWAYS_INLINE void load2(const Stored* p, Floats& a, Floats& b) {
     const Words w = load<Words>(p);
@@ -55,15 +70,34 @@ struct Bf16 {
 #endif
     a = low;
   }
-  static ALWAYS_INLINE Stored round(float x) {
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    const bool is_nan = (u & 0x7fffffffu) > 0x7f800000u;
-    return static_cast<Stored>((is_nan ? u | 0x400000u : u + 0x7fffu + ((u >> 16) & 1)) >> 16);
+  static ALWAYS_INLINE Stored round(float x) { return round_to_bf16(x); }
+};
+
+// Two numbers of a column side by side in a lane, and two inputs in 32 bits: one instruction of
+// AVX512_BF16 multiplies and adds both, twice the products of a float32 one.
+struct Bf16Pairs {
+  static constexpr int depth = 2;
+  typedef uint16_t Stored;
+  typedef uint32_t Input;
+  typedef Words Loaded;
+  static ALWAYS_INLINE void load2(const Stored* p, Words& a, Words& b) {
+    a = load<Words>(p);
+    b = load<Words>(p + 2 * W);
+  }
+  static ALWAYS_INLINE void in_order(Floats&, Floats&) {}
+  static ALWAYS_INLINE void multiply_add(Floats& sum, uint32_t x, Words w) {
+#ifdef __AVX512BF16__
+    const __m512i pairs = _mm512_set1_epi32(static_cast<int>(x));
+    sum = (Floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)w, (__m512bh)pairs);
+#else
+    const Words pairs = x - Words{};
+    sum += as_floats(w & 0xffff0000u) * as_floats(pairs & 0xffff0000u);
+    sum += as_floats(w << 16) * as_floats(pairs << 16);
+#endif
   }
 };
 
-struct F16 {
+struct F16 : OneByOne {
   typedef uint16_t Stored;
   static ALWAYS_INLINE Floats load1(const Stored* p) {
     Floats v;
@@ -81,7 +115,7 @@ struct F16 {
   static ALWAYS_INLINE Stored round(float x) { return _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT); }
 };
 
-struct F32 {
+struct F32 : OneByOne {
   typedef float Stored;
   static ALWAYS_INLINE void load2(const Stored* p, Floats& a, Floats& b) {
     a = load(p);
