@@ -73,9 +73,13 @@ def rate(done: float) -> float:
 
 
 class Training:
-    """A model with all that its training needs to go on: optimizers, mean weights and figures."""
+    """A model with all that its training needs to go on: optimizers, mean weights and figures.
 
-    def __init__(self, tokenizer: Tokenizer, mixture: Mixture) -> None:
+    With `bfloat16` the products are computed in it; weights and their updates stay float32.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, mixture: Mixture, bfloat16: bool) -> None:
+        self.bfloat16 = bfloat16
         self.tokenizer = tokenizer
         self.mixture = mixture
         self.model = new_model(tokenizer.get_vocab_size())
@@ -113,8 +117,9 @@ class Training:
         length = row_length(self.step, done)
         ids = self.mixture.batch(self.tokenizer, self.step, TOKENS_PER_STEP // length, length)
         position_ids = positions(ids.size(0), length, random.Random(self.step))
-        logits = self.model(input_ids=ids[:, :-1], position_ids=position_ids, use_cache=False).logits
-        loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            logits = self.model(input_ids=ids[:, :-1], position_ids=position_ids, use_cache=False).logits
+        loss = F.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer, peak in zip(self.optimizers, self.peak_rates, strict=True):
