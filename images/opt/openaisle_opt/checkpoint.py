@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,8 @@ def resolve(
         CheckpointError: there is no such model, it is no OPT, or it could not be fetched.
     """
     if is_folder(model):
-        folder = Path(model).expanduser()
-        if not folder.is_dir():
-            raise CheckpointError(
-                f"There is no folder {folder}; give --model a folder with an OPT checkpoint, or a Hub id "
-                "such as facebook/opt-125m."
-            )
+        folder = Path(os.path.expanduser(model))
+        _check_is_folder(folder)
     elif _HUB_ID.fullmatch(model):
         return fetch(model, revision, HubSettings.read(download_dir), check_config, check_folder, progress)
     else:
@@ -39,6 +37,22 @@ def resolve(
         )
     check_folder(folder)
     return folder
+
+
+def _check_is_folder(folder: Path) -> None:
+    try:
+        if stat.S_ISDIR(folder.stat().st_mode):
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        raise CheckpointError(
+            f"There is no folder {folder}; give --model a folder with an OPT checkpoint, or a Hub id "
+            "such as facebook/opt-125m."
+        ) from None
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be read: {error.strerror}.") from error
+    raise CheckpointError(
+        f"{folder} is a file; give --model the folder of an OPT checkpoint, which holds config.json."
+    )
 
 
 def check_config(folder: Path) -> None:
@@ -63,8 +77,8 @@ def check_folder(folder: Path) -> None:
     """
     check_config(folder)
     _check_weights(folder)
-    has_merges = (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
-    if not has_merges and not (folder / "tokenizer.json").is_file():
+    has_merges = _is_file(folder / "vocab.json") and _is_file(folder / "merges.txt")
+    if not _is_file(folder / "tokenizer.json") and not has_merges:
         raise CheckpointError(
             f"{folder} holds no tokenizer; copy tokenizer.json, or vocab.json and merges.txt, into it."
         )
@@ -72,21 +86,36 @@ def check_folder(folder: Path) -> None:
 
 def _check_weights(folder: Path) -> None:
     for pattern, index in WEIGHTS:
-        if (folder / index).is_file():
+        if _is_file(folder / index):
             weight_map = _read_json(folder / index, "the list of weight files").get("weight_map", {})
             shards = set(weight_map.values())
-            missing = sorted(name for name in shards if not (folder / name).is_file())
+            missing = sorted(name for name in shards if not _is_file(folder / name))
             if not missing:
                 return
             raise CheckpointError(
                 f"{folder} lacks {len(missing)} of {len(shards)} weight files, {missing[0]} among them; copy "
                 "the whole checkpoint."
             )
-        if any(path.is_file() for path in folder.glob(pattern)):
+        if any(_is_file(path) for path in folder.glob(pattern)):
             return
     raise CheckpointError(
         f"{folder} holds no weights; it needs model.safetensors or pytorch_model.bin, whole or in shards."
     )
+
+
+def _is_file(path: Path) -> bool:
+    """Whether the file is there.
+
+    Raises:
+        CheckpointError: it is, but nobody lets us read it.
+    """
+    if not path.is_file():
+        return False
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    return True
 
 
 def _read_json(path: Path, what: str) -> dict[str, Any]:

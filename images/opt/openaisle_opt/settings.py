@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,15 +119,15 @@ def parse_settings(arguments: Sequence[str]) -> Settings:
 
 
 def is_folder(model: str) -> bool:
-    """Whether `model` can only mean a folder, so that the Hub need not be asked."""
-    return model.startswith(("/", "./", "../", "~")) or model in (".", "..") or Path(model).is_dir()
+    """Whether `model` can only mean a folder, or a file taken for one, so that the Hub need not be asked."""
+    return model.startswith(("/", "./", "../", "~")) or model in (".", "..") or os.path.exists(model)
 
 
 def _default_model_name(model: str) -> str:
     """The id of a Hub model as it is; the name of a folder, unless it is the bundled one."""
     if not is_folder(model):
         return model
-    path = Path(model).expanduser().resolve()
+    path = Path(os.path.expanduser(model)).resolve()
     return BUNDLED_MODEL_NAME if path == BUNDLED_MODEL_DIR else path.name
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +62,12 @@ def test_a_folder_without_an_opt_is_told_in_a_sentence(tmp_path: Path, name: str
     [
         ("/no/such/folder", "There is no folder /no/such/folder"),
         ("./nothing", "There is no folder"),
+        ("~nobody-of-this-name/opt", "There is no folder ~nobody-of-this-name/opt"),
+        ("", "'' is neither a folder nor a Hub id"),
+        (__file__, "test_checkpoint.py is a file; give --model the folder"),
+        (os.path.relpath(__file__), "test_checkpoint.py is a file; give --model the folder"),
+        (f"{__file__}/below", "There is no folder"),
+        ("/" + 5000 * "a", "cannot be read: File name too long"),
         ("a/b/c", "neither a folder nor a Hub id"),
         ("what is this", "neither a folder nor a Hub id"),
     ],
@@ -66,6 +75,36 @@ def test_a_folder_without_an_opt_is_told_in_a_sentence(tmp_path: Path, name: str
 def test_what_is_no_model_is_told_in_a_sentence(model: str, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         resolve(model, None, None)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "vocab.json", "."])
+def test_what_may_not_be_read_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "locked" / "opt"
+    folder.mkdir(parents=True)
+    write_checkpoint(folder)
+    # Of a folder that may not be entered not even the existence of its files can be told.
+    (folder.parent if name == "." else folder / name).chmod(0)
+    done = as_nobody([sys.executable, "-c", RESOLVE, str(folder)])
+    (folder.parent if name == "." else folder / name).chmod(0o755)
+    assert done.stdout == f"{folder / name} cannot be read: Permission denied.\n", done.stderr
+
+
+RESOLVE = """
+import sys
+from openaisle_opt.checkpoint import resolve
+from openaisle_opt.errors import CheckpointError
+try:
+    resolve(sys.argv[1], None, None)
+except CheckpointError as error:
+    print(error)
+"""
+
+
+def as_nobody(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs a program without root's right to read everything."""
+    if os.geteuid() == 0:
+        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--clear-groups", *command]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(
