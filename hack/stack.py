@@ -120,6 +120,14 @@ class Stack:
             part.process.wait()
 
 
+def say(text: str) -> None:
+    """Tell the person at the terminal, who may be gone: Ctrl-C ends the tee of `hack/run | tee log` first."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def die_with_parent() -> None:
     """In a child, on Linux: get SIGTERM when this program is gone, even by SIGKILL."""
     pr_set_pdeathsig = 1
@@ -140,11 +148,15 @@ def check_port_is_free(port: int) -> None:
         ) from error
 
 
+# A proxy for the outside world, as http_proxy names one, knows nothing of the ports of this machine.
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 def get_json(url: str, key: str | None = None) -> tuple[int, dict[str, object]]:
     """Status and JSON body; status 0 when nobody answers."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with DIRECTLY.open(request, timeout=5) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error, contextlib.suppress(ValueError):
@@ -177,12 +189,16 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--no-nginx", action="store_true", help="let the adapter serve the page even where nginx is installed"
     )
+    parser.add_argument(
+        "--check", action="store_true", help="only see that the options and the port can be used"
+    )
     options = parser.parse_args(arguments)
     if not 0 < options.port < 65536:
         raise StackError(f"--port must be between 1 and 65535, not {options.port}")
     key = options.api_key
     if key is not None and not (key.isascii() and key.isprintable() and key and " " not in key):
         raise StackError("--api-key must be printable ASCII without spaces, and not empty")
+    check_port_is_free(options.port)
     return options
 
 
@@ -191,7 +207,7 @@ def start_parts(stack: Stack, options: argparse.Namespace, key: str) -> str:
     opt_port = free_port()
     opt_url = f"http://{HOST}:{opt_port}"
     opt = [sys.executable, str(ROOT / "images/opt/serve-opt.py"), "--host", HOST, "--port", str(opt_port)]
-    stack.start("opt", opt + (["--model", options.model] if options.model else []))
+    stack.start("opt", opt + ([] if options.model is None else ["--model", options.model]))
 
     nginx = None if options.no_nginx else find_nginx()
     adapter_port = free_port() if nginx else options.port
@@ -225,7 +241,7 @@ def wait_for_model(stack: Stack, opt_url: str) -> bool:
         fraction = health.get("fraction")
         words = str(phase or "") + (f" ({fraction:.0%})" if isinstance(fraction, (int, float)) else "")
         if words and words != shown and status != 200:
-            print(f"  model: {words}", flush=True)
+            say(f"  model: {words}")
             shown = words
         return status == 200
 
@@ -235,11 +251,10 @@ def wait_for_model(stack: Stack, opt_url: str) -> bool:
 def run(options: argparse.Namespace, stack: Stack) -> None:
     """Returns after a signal; raises StackError when something goes wrong before one."""
     begun_s = time.monotonic()
-    check_port_is_free(options.port)
     key = options.api_key or f"sk-{secrets.token_urlsafe(24)}"
     address = f"http://{HOST}:{options.port}"
 
-    print(f"Starting OpenAISLE (logs: {stack.folder}) ...", flush=True)
+    say(f"Starting OpenAISLE (logs: {stack.folder}) ...")
     opt_url = start_parts(stack, options, key)
     models: dict[str, object] = {}
 
@@ -249,7 +264,7 @@ def run(options: argparse.Namespace, stack: Stack) -> None:
         return status == 200 and bool(models.get("data"))
 
     if wait_for_model(stack, opt_url) and stack.wait_until(answers):
-        print(welcome(address, key, models, time.monotonic() - begun_s), flush=True)
+        say(welcome(address, key, models, time.monotonic() - begun_s))
         stack.wait_until(lambda: False)
 
 
@@ -257,7 +272,9 @@ def welcome(address: str, key: str, models: dict[str, object], seconds: float) -
     """What a person needs next: the page, the key, and a request that works when pasted."""
     model = models["data"][0]["id"]  # type: ignore[index]
     body = json.dumps({"model": model, "prompt": "Once upon a time", "max_tokens": 40})
-    curl = f"curl {address}/v1/completions -H {shlex.quote(f'Authorization: Bearer {key}')}"
+    proxied = urllib.request.getproxies().get("http") and not urllib.request.proxy_bypass(HOST)
+    curl = f"curl {f'--noproxy {HOST} ' if proxied else ''}{address}/v1/completions"
+    curl += f" -H {shlex.quote(f'Authorization: Bearer {key}')}"
     curl += f" -H 'Content-Type: application/json' -d {shlex.quote(body)}"
     return f"""
 OpenAISLE is ready ({seconds:.1f} s). Ctrl-C ends it.
@@ -275,15 +292,20 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="openaisle-") as folder:
         stack = Stack(pathlib.Path(folder))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, stack.on_signal)
+            # nohup has SIGHUP ignored, so that the stack outlives its terminal.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, stack.on_signal)
         try:
-            run(read_arguments(arguments), stack)
+            options = read_arguments(arguments)
+            if options.check:
+                return 0
+            run(options, stack)
         except StackError as error:
             print(f"hack/run: {error}", file=sys.stderr)
             return 1
         finally:
             stack.end()
-    print("OpenAISLE has ended.", flush=True)
+    say("OpenAISLE has ended.")
     return 0
 
 

@@ -41,7 +41,9 @@ printf '%s' "$adapter_url" | grep -Eq '^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.
 [ -f "$page_dir/index.html" ] || fail "PAGE_DIR is \"$page_dir\", which holds no index.html."
 [ -f "$template" ] || fail "TEMPLATE is \"$template\", which is no file."
 command -v nginx >/dev/null || fail "nginx is not installed: install it, such as with 'apt-get install nginx-light'."
-mkdir -p "$tmp_dir" || fail "TMP_DIR is \"$tmp_dir\", which cannot be written to."
+page_dir=$(cd "$page_dir" && pwd)
+{ mkdir -p "$tmp_dir" && ln -sfn "$page_dir" "$tmp_dir/page"; } ||
+    fail "TMP_DIR is \"$tmp_dir\", which cannot be written to."
 
 # nginx asks name servers only: it reads neither /etc/hosts nor the search domains of
 # /etc/resolv.conf, so both are applied here.
@@ -99,12 +101,11 @@ quote() { printf '%s' "$1" | sed -e 's/[\\&|]/\\&/g' -e '$!s/$/\\/'; }
 sed -e "s|@ADAPTER_URL@|$(quote "$adapter_url")|g" \
     -e "s|@LISTEN@|$(quote "$listen")|g" \
     -e "s|@RESOLVER@|$(quote "$resolver")|g" \
-    -e "s|@PAGE_DIR@|$(quote "$page_dir")|g" \
-    -e "s|@TMP_DIR@|$(quote "$tmp_dir")|g" \
     -e "s|@ACCESS_LOG@|$(quote "$access_log")|g" \
     -e "s|@USER@|$user|g" \
     -e "s|@PREFIX_LOCATIONS@|$(quote "$prefix_locations")|g" \
     -e "s|@PREFIX_MAP@|$(quote "$prefix_map")|g" \
     "$template" >"$tmp_dir/nginx.conf"
 
-exec nginx -e stderr -p "$tmp_dir" -c "$tmp_dir/nginx.conf"
+cd "$tmp_dir"
+exec nginx -e stderr -p . -c nginx.conf

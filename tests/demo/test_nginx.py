@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import threading
 import time
@@ -203,6 +204,19 @@ def test_a_setting_that_cannot_be_is_named_in_a_sentence(
     assert result.returncode == 1
     assert name in result.stderr
     assert words in result.stderr
+
+
+def test_a_clone_may_lie_in_a_folder_of_any_name(
+    adapter: Any, start_demo: Callable[..., str], tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / 'my "$own"; {clone} & it\'s ümläut'
+    shutil.copytree(ENTRYPOINT.parent / "static", folder / "page of mine")
+    url = start_demo(
+        adapter.url, PAGE_DIR=str(folder / "page of mine"), TMP_DIR=str(folder / "not there yet")
+    )
+    assert b"<title>" in ask(url, "/").body
+    # Larger than what nginx keeps in memory.
+    assert ask(url, "/v1/completions", "POST", b"{" + 300_000 * b" " + b"}").status == 401
 
 
 @pytest.fixture(scope="module")

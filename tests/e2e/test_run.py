@@ -12,7 +12,8 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -22,13 +23,15 @@ START_S = 120
 class Run:
     """One hack/run and what it has printed so far."""
 
-    def __init__(self, root: pathlib.Path, *arguments: str):
+    def __init__(self, root: pathlib.Path, *arguments: str, through: Sequence[str] = (), **environment: str):
         self.process = subprocess.Popen(
-            [str(root / "hack/run"), *arguments],
+            [*through, str(root / "hack/run"), *arguments],
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            env=os.environ | environment,
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read)
@@ -69,8 +72,8 @@ def run(root) -> Iterator:
     """Starts hack/run with some arguments."""
     with contextlib.ExitStack() as runs:
 
-        def start(*arguments: str) -> Run:
-            run = Run(root, *arguments)
+        def start(*arguments: str, **more: Any) -> Run:
+            run = Run(root, *arguments, **more)
             runs.callback(run.close)
             return run
 
@@ -131,6 +134,50 @@ def test_even_sigkill_leaves_nothing_running(run, free_port):
         time.sleep(0.1)
 
 
+def test_a_proxy_for_the_outside_world_is_not_asked_for_this_machine(run, free_port):
+    # Where many a university is: nobody listens on the port that is named here.
+    proxy = {"http_proxy": f"http://127.0.0.1:{free_port()}", "no_proxy": "", "NO_PROXY": ""}
+    started = run("--port", str(free_port()), **proxy)
+    curl = started.wait_for(r"^(curl .*)$")
+    answer = subprocess.run(
+        ["bash", "-c", curl], capture_output=True, text=True, timeout=60, check=True, env=os.environ | proxy
+    )
+    assert json.loads(answer.stdout)["choices"][0]["text"]
+
+
+def test_with_nohup_it_outlives_its_terminal(run, free_port):
+    started = run("--port", str(free_port()), through=["nohup"])
+    curl = started.wait_for(r"^(curl .*)$")
+    started.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    subprocess.run(["bash", "-c", curl], capture_output=True, timeout=60, check=True)
+    assert started.end(signal.SIGTERM) == 0
+
+
+def test_without_nohup_it_ends_with_its_terminal(run, free_port):
+    started = run("--port", str(free_port()))
+    started.wait_for(r"^(curl .*)$")
+    assert started.end(signal.SIGHUP) == 0
+    assert processes_of(started) == []
+
+
+def test_it_ends_in_order_though_nobody_reads_its_output_any_more(root, free_port, tmp_path):
+    # As Ctrl-C does in `hack/run | tee log`, which ends tee first.
+    with open(tmp_path / "complaints", "w+") as complaints:
+        process = subprocess.Popen(
+            [root / "hack/run", "--port", str(free_port())], stdout=subprocess.PIPE, stderr=complaints
+        )
+        with process:
+            assert process.stdout is not None
+            while not process.stdout.readline().startswith(b"curl"):
+                assert process.poll() is None
+            process.stdout.close()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 0
+        complaints.seek(0)
+        assert complaints.read() == ""
+
+
 def test_a_signal_during_the_start_ends_everything(run, free_port):
     started = run("--port", str(free_port()))
     started.wait_for(r"(Starting OpenAISLE)")
@@ -153,6 +200,13 @@ def test_a_folder_without_a_model_is_named(run, free_port, tmp_path):
     assert str(tmp_path) in started.output
     assert "opt has ended (exit code 1)" in started.output
     assert "Traceback" not in started.output
+
+
+@pytest.mark.parametrize("model", ["", "README.md"])
+def test_what_is_no_folder_is_named_and_the_bundled_model_not_taken_instead(run, root, free_port, model):
+    started = run("--port", str(free_port()), "--model", model and str(root / model))
+    assert started.process.wait(timeout=60) == 1
+    assert f"{model} is a file" if model else "'' is neither a folder nor a Hub id" in started.output
 
 
 def test_a_part_that_dies_ends_the_rest_and_is_named(run, free_port):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -39,9 +40,22 @@ def test_a_value_that_cannot_work_is_refused_in_one_sentence(root, arguments, se
     assert (done.returncode, done.stderr) == (1, f"hack/run: {sentence}\n")
 
 
+@pytest.mark.parametrize("argument", ["--port=70000", "--api-key=", "--nonsense"])
+def test_a_mistake_is_told_before_any_package_is_installed(root, tmp_path, argument):
+    (tmp_path / "hack").mkdir()
+    for name in ("run", "venv", "stack.py"):
+        shutil.copy(root / "hack" / name, tmp_path / "hack" / name)
+    done = subprocess.run(
+        [tmp_path / "hack/run", argument], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert argument.partition("=")[0] in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
 def test_help_names_every_option(root):
     done = subprocess.run(
         [str(root / "hack/run"), "--help"], capture_output=True, text=True, timeout=60, check=True
     )
-    for option in ("--port", "--model", "--api-key", "--no-nginx"):
+    for option in ("--port", "--model", "--api-key", "--no-nginx", "--check"):
         assert option in done.stdout
