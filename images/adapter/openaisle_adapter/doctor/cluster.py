@@ -15,6 +15,7 @@ NAMESPACED = {
     "events": "/api/v1",
     "httproutes": "/apis/gateway.networking.k8s.io/v1",
     "ingresses": "/apis/networking.k8s.io/v1",
+    "jobs": "/apis/batch/v1",
     "persistentvolumeclaims": "/api/v1",
     "pods": "/api/v1",
     "statefulsets": "/apis/apps/v1",

@@ -15,6 +15,7 @@ from .checks.keys import check_keys, read_keys
 from .checks.names import check_dns
 from .checks.nodes import check_nodes, gpu_counts_command
 from .checks.pods import check_pods
+from .checks.preload import check_preload
 from .checks.runtime import check_runtime
 from .checks.storage import check_storage
 from .checks.token import check_token
@@ -30,6 +31,7 @@ LOOKED_AT: dict[str, Callable[[View], Iterator[Finding]]] = {
     "runtime": check_runtime,
     "pressure": check_pressure,
     "storage": check_storage,
+    "preload": check_preload,
     "pods": check_pods,
     "token": check_token,
     "ingress": check_ingress,

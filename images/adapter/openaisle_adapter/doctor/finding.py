@@ -24,6 +24,7 @@ Anchor = Literal[
     "not-ready",
     "oomkilled",
     "pending",
+    "preload",
     "secrets",
     "slow",
     "volumes",
