@@ -182,15 +182,18 @@ async def test_client_that_leaves_a_stream_frees_the_engine(adapter):
         await asyncio.wait_for(engine.cancelled.wait(), 5)
 
 
-async def test_client_that_leaves_before_the_answer_frees_the_engine(adapter):
+@pytest.mark.parametrize("padding", [0, 100_000, 1_000_000])
+async def test_client_that_leaves_before_the_answer_frees_the_engine(adapter, padding):
     arrived = asyncio.Event()
+    # Sanic reads on only when it is asked to once it has 64 KiB in hand, and would not see the end.
+    body = BODY + padding * b" "
 
     async def handler(_):
         arrived.set()
         await asyncio.Event().wait()
 
     async with fake_engine(handler=handler) as engine, adapter(engine.url) as client:
-        request = asyncio.create_task(client.post("/v1/completions", content=BODY))
+        request = asyncio.create_task(client.post("/v1/completions", content=body))
         await arrived.wait()
         request.cancel()
         await asyncio.wait_for(engine.cancelled.wait(), 5)

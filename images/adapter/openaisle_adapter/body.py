@@ -47,4 +47,7 @@ async def _collect(stream: Http, limit_bytes: int) -> bytes:
         body += chunk
         if len(body) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
+    # Sanic stops reading where much has come at once, and would not see that the client leaves.
+    if (transport := stream.protocol.transport) is not None:
+        transport.resume_reading()
     return bytes(body)

@@ -149,9 +149,13 @@ async def test_an_engine_that_dies_ends_streams_with_an_error(served: Served) ->
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_client_that_leaves_frees_its_work(served: Served, stream: bool) -> None:
+@pytest.mark.parametrize("padding", [0, 100_000, 1_000_000])
+async def test_a_client_that_leaves_frees_its_work(served: Served, stream: bool, padding: int) -> None:
     served.engine.hold = True
-    posting = asyncio.create_task(served.post(prompt=["hello", "world"], n=2, stream=stream))
+    # Sanic reads on only when it is asked to once it has 64 KiB in hand, and would not see the end.
+    posting = asyncio.create_task(
+        served.post(prompt=["hello", "world"], n=2, stream=stream, user=padding * "u")
+    )
     submitted = {(await served.engine.submitted.get()).request_id for _ in range(2)}
     posting.cancel()
     cancelled = {(await asyncio.wait_for(served.engine.cancelled.get(), 10)).request_id for _ in range(2)}

@@ -74,6 +74,9 @@ async def _read(stream: Http, max_bytes: int) -> bytes:
         body += data
         if len(body) > max_bytes:
             break
+    # Sanic stops reading where much has come at once, and would not see that the client leaves.
+    if (transport := stream.protocol.transport) is not None:
+        transport.resume_reading()
     return bytes(body)
 
 
