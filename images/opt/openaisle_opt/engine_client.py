@@ -178,28 +178,36 @@ class EngineClient:
             self.ready = None
             self.fail_all(ENGINE_LOST)
 
-    def submit(self, prompts: list[list[int]], sampling: Sampling, num_samples: int) -> Generation:
-        """Send the prompts of one request, all or none of them.
+    def check_room(self, num_sequences: int) -> None:
+        """See that the engine would take as many now.
 
         Raises:
             QueueFull: too many sequences wait already.
             InvalidRequest: these alone are more than may wait.
         """
         assert self.ready is not None
-        wanted = len(prompts) * num_samples
         capacity = self.ready.max_num_seqs + self._max_waiting
-        if wanted > capacity:
+        if num_sequences > capacity:
             raise InvalidRequest(
-                f"You requested {wanted} completions at once (prompts times the larger of 'n' "
+                f"You requested {num_sequences} completions at once (prompts times the larger of 'n' "
                 f"and 'best_of'); this server takes at most {capacity}. Please send fewer prompts at a time.",
                 param="prompt",
             )
-        if self.num_outstanding + wanted > capacity:
+        if self.num_outstanding + num_sequences > capacity:
             raise QueueFull(
                 f"The queue is full: {self.num_outstanding} completions are running or waiting. Please try "
                 "again later.",
                 retry_after_s=1 + self.num_outstanding // (8 * self.ready.max_num_seqs),
             )
+
+    def submit(self, prompts: list[list[int]], sampling: Sampling, num_samples: int) -> Generation:
+        """Send the prompts of one request, all or none of them.
+
+        Raises:
+            QueueFull, InvalidRequest: as `check_room` does.
+        """
+        wanted = len(prompts) * num_samples
+        self.check_room(wanted)
         if not self.num_outstanding:
             self.last_heard = asyncio.get_running_loop().time()
         request_ids = [str(next(self._numbers)) for _ in prompts]

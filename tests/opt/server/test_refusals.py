@@ -237,6 +237,18 @@ async def test_more_than_the_queue_can_ever_hold_is_a_bad_request(serve_app: Ser
     assert error["param"] == "prompt"
 
 
+async def test_more_than_the_queue_can_ever_hold_is_not_even_tokenized(served: Served) -> None:
+    class Unwilling:
+        longest_token = 100
+
+        async def encode(self, text: str) -> None:
+            raise AssertionError(f"{text!r} was tokenized")
+
+    served.context.tokenizer = Unwilling()  # type: ignore[assignment]
+    error = await served.refuse(400, prompt=["a"] * 100_000)
+    assert "100000 completions at once" in error["message"]
+
+
 async def test_a_model_that_is_loading_asks_for_patience(serve_app: ServeApp) -> None:
     served = await serve_app(loaded=False)
     served.context.health.phase, served.context.health.fraction = "loading the weights", 0.25

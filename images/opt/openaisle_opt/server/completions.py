@@ -44,6 +44,8 @@ async def _complete(request: Request, path_model: str | None) -> HTTPResponse | 
         wanted = parse_completion(body, context.settings.served_model_name, path_model)
         record.user, record.model, record.stream = wanted.user, wanted.model, wanted.stream
         tokenizer, ready = context.model()
+        # To tokenize what is refused afterwards would take seconds for a body full of prompts.
+        context.engine.check_room(len(wanted.prompts) * wanted.best_of)
         prompts = await encode_prompts(wanted, tokenizer, ready)
         shape = CompletionShape(tokenizer, wanted.logprobs)
         return await generate(request, wanted, prompts, tokenizer, shape)
