@@ -33,12 +33,21 @@ JSON = {"Content-Type": "application/json"}
         b'{"a":' * 5000,
         json.dumps(body()).encode("utf-16"),
         b"model=openaisle/tiny-opt&prompt=a",
+        json.dumps(body(seed="HERE")).replace('"HERE"', 5000 * "9").encode(),
+        json.dumps(body())[:-1].encode() + b', "max_tokens": 3}',
+        json.dumps(body(logit_bias="HERE")).replace('"HERE"', '{"5": 1, "5": 2}').encode(),
     ],
     ids=lambda content: ascii(content[:40]),
 )
 def test_a_body_that_is_no_json_object_is_refused(tier: Tier, content: bytes):
     error = tier.send("POST", "/v1/completions", content, JSON).error(400)
     assert error["type"] == "invalid_request_error"
+    assert "sys." not in error["message"]
+
+
+def test_a_byte_order_mark_is_passed_over(tier: Tier):
+    content = json.dumps(body()).encode("utf-8-sig")
+    assert tier.send("POST", "/v1/completions", content, JSON).status == 200
 
 
 @pytest.mark.parametrize(
@@ -129,6 +138,67 @@ def test_an_unknown_route_is_not_found(tier: Tier, method: str, path: str):
     error = tier.send(method, path, b"{}" if method == "POST" else None, JSON).error(404)
     assert error["type"] == "invalid_request_error"
     assert path in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/completions"),
+        ("POST", "/completions/"),
+        ("POST", "/chat/completions"),
+        ("GET", "/models"),
+        ("GET", f"/models/{MODEL}"),
+        ("POST", f"/engines/{MODEL}/completions"),
+    ],
+)
+def test_a_base_url_without_v1_is_corrected(tier: Tier, method: str, path: str):
+    error = tier.send(method, path, b"{}" if method == "POST" else None, JSON).error(404)
+    assert f"ask for /v1{path}" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/V1/models", 404),
+        ("GET", "/nothing/here", 404),
+        ("POST", "/nothing/here", 404),
+        ("GET", "/v1/models/..%2f..%2fetc", 404),
+        ("GET", "/..%2f..%2fetc%2fpasswd", (400, 404)),
+        ("PUT", "/", (404, 405)),
+        ("DELETE", "/", (404, 405)),
+    ],
+)
+def test_whatever_is_asked_for_the_refusal_has_the_same_form(
+    tier: Tier, method: str, path: str, status: int | tuple[int, ...]
+):
+    answer = tier.send(method, path)
+    assert answer.status in (status if isinstance(status, tuple) else (status,))
+    assert answer.error(answer.status)["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "content", "status"),
+    [
+        ("POST /v1/completions HTTP/1.1", "Transfer-Encoding: chunked", b"zz\r\n{}", 400),
+        ("POST /v1/completions HTTP/1.1", "Transfer-Encoding: chunked", b"-5\r\n{}", 400),
+        ("POST /v1/completions HTTP/1.1", "Transfer-Encoding: gzip, chunked", b"2\r\n{}\r\n0\r\n\r\n", 400),
+        ("POST /v1/completions HTTP/1.1", "Transfer-Encoding: chunked\r\nContent-Length: 2", b"{}", 400),
+        ("POST /v1/completions HTTP/1.1", "Content-Length: -5", b"{}", 400),
+        ("POST /v1/completions HTTP/1.1", "Content-Length: 2\r\nContent-Length: 3", b"{}", 400),
+        ("GET /v1/models HTTP/2.0", "X: y", b"", 400),
+        ("GET /v1/models?" + 70_000 * "a" + " HTTP/1.1", "X: y", b"", 431),
+        ("GET /v1/models HTTP/1.1", "X: " + 100_000 * "y", b"", 431),
+        ("GET /v1/models HTTP/1.1", "X: y\r\n folded", b"", 400),
+        ("CONNECT example.com:443 HTTP/1.1", "X: y", b"", 400),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_no_http_is_refused_in_the_same_form(
+    tier: Tier, line: str, headers: str, content: bytes, status: int
+):
+    key = "".join(f"{name}: {value}\r\n" for name, value in tier.authorization.items())
+    answer = tier.write(f"{line}\r\nHost: {tier.host}\r\n{key}{headers}\r\n\r\n".encode() + content)
+    assert answer.error(status)["type"] == "invalid_request_error"
 
 
 def test_a_body_over_the_limit_is_refused(tier: Tier):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import http.client
 import json
+import socket
 import urllib.parse
 from typing import Any
 
@@ -89,6 +91,16 @@ class Tier:
             return Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
+
+    def write(self, request: bytes) -> Answer:
+        """Send bytes that http.client would not, and read the answer to them."""
+        host, port = self.host.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), TIMEOUT_S) as connection:
+            with contextlib.suppress(ConnectionError):  # refused before all of it was read
+                connection.sendall(request)
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            return Answer(response.status, response.headers, response.read())
 
     def post(
         self, value: object, path: str = "/v1/completions", headers: dict[str, str] | None = None

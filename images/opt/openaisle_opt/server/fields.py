@@ -17,15 +17,17 @@ _SHOWN_VALUE_LENGTH = 80
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`; what JSON leaves open (NaN, a key given twice) is refused."""
     try:
+        # Windows' own programs begin a file with a byte order mark, which JSON lets us pass over.
         value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
+            body.decode("utf-8-sig"), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant
         )
     except UnicodeDecodeError as error:
         _refuse_json(f"byte {error.start} is not UTF-8", error)
     except RecursionError as error:
         _refuse_json("it is nested too deeply", error)
     except ValueError as error:
-        _refuse_json(str(error), error)
+        too_long = str(error).startswith("Exceeds the limit")
+        _refuse_json("a number has too many digits" if too_long else str(error), error)
     if not isinstance(value, dict):
         raise InvalidRequest(f"The body of the request has to be a JSON object, not {shown(value)}.")
     return value
