@@ -38,7 +38,16 @@ def test_a_key_of_another_chart_is_answered_with_ours(refusal, values, message):
         (model(dtype="int3"), "value must be one of '', 'auto', 'float32', 'float16', 'bfloat16'"),
         (model(engine="tgi"), "value must be one of 'opt', 'vllm'"),
         ({"gpuFamilies": {"x": {"resource": "nvidia.com/gpu"}}}, "'resource' not allowed"),
-        ({"models": [{"name": "Not_A_Name"}]}, "'Not_A_Name' does not match pattern"),
+        (model(gpus=-1), "at '/models/0/gpus': minimum: got -1, want 0"),
+        (model(gpus="2"), "at '/models/0/gpus': got string, want integer"),
+        (model(weights=None), "at '/models/0/weights': got null, want object"),
+        ({"models": {"m": {}}}, "at '/models': got object, want array"),
+        ({"models": ["opt-125m"]}, "at '/models/0': got string, want object"),
+        ({"auth": {"keys": {"alice": "short"}}}, "at '/auth/keys/alice': minLength: got 5, want 8"),
+        (
+            {"auth": {"limits": {"default": {"requestsPerMin": 1}}}},
+            "at '/auth/limits/default': additional properties 'requestsPerMin' not allowed",
+        ),
         ({"ingress": {"preset": "haproxy"}}, "value must be one of 'ingress-nginx', 'f5', 'traefik', 'none'"),
     ],
 )
@@ -76,8 +85,17 @@ def test_names_that_cannot_be(refusal, values, message):
     ("settings", "message"),
     [
         ({"gpuFamily": "tesla"}, "gpuFamily tesla doesn't exist; choose one of ada, amd, amd-mi200,"),
-        ({"gpuFamily": "t4"}, "gpuFamily t4 doesn't exist; a T4 is in the family turing."),
-        ({"gpuFamily": "MI300X"}, "gpuFamily MI300X doesn't exist; a MI300X is in the family amd-mi300."),
+        ({"gpuFamily": "t4"}, "gpuFamily t4 doesn't exist; the T4 is in the family turing."),
+        ({"gpuFamily": "MI300X"}, "gpuFamily MI300X doesn't exist; the MI300X is in the family amd-mi300."),
+        ({"gpuFamily": "a100"}, "gpuFamily a100 doesn't exist; the A100 is in the family ampere."),
+        ({"gpuFamily": "rtx4090"}, "gpuFamily rtx4090 doesn't exist; the RTX4090 is in the family ada."),
+        ({"gpuFamily": "Turing"}, "gpuFamily Turing doesn't exist; write turing."),
+        ({"gpuFamily": ["turing", "volt"]}, "gpuFamily volt doesn't exist; choose one of ada, amd,"),
+        (
+            {"gpuFamily": ["turing", "cpu"]},
+            "gpuFamily lists turing and cpu, whose GPUs are requested by different names "
+            "(nvidia.com/gpu and none); write two models with the same servedModelName.",
+        ),
         (
             {"gpuFamily": "cpu", "gpus": 2},
             "models[0] (m): gpus is 2 on gpuFamily cpu, which has no GPUs; choose a GPU family",

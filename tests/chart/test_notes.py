@@ -67,6 +67,16 @@ BRANCHES = {
         | GIVEN_KEYS,
         [],
     ),
+    "limits": (
+        {
+            "ingress": {"enabled": False},
+            "auth": {
+                "keys": {"alice": "sk-12345678"},
+                "limits": {"keys": {"alice": {"concurrentRequests": 2}, "bob": {"requestsPerMinute": 9}}},
+            },
+        },
+        [],
+    ),
     "no-models": ({"models": []} | GIVEN_KEYS, []),
     "operator": ({"models": [], "operator": {"enabled": True}} | GIVEN_KEYS, []),
 }

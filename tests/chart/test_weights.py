@@ -168,7 +168,7 @@ class TestPreload:
         ),
         (
             {"model": HUB, "weights": {"claimName": "x"}},
-            "weights.claimName is set, so write weights.from: claim.",
+            "weights.claimName is set, so write weights.from: claim, or remove it.",
         ),
         (
             {"model": HUB, "weights": {"from": "image"}},

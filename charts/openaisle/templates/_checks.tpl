@@ -21,6 +21,7 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- $defaults := .Values.modelDefaults }}
 {{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" $hints.model "values" $defaults "defaults" $defaults "prefix" "modelDefaults.") | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" $hints.weights "values" $defaults.weights "defaults" $defaults.weights "prefix" "modelDefaults.weights.") | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.formErrors" . | fromJsonArray) }}
 {{- $names := list }}
 {{- range $i, $entry := .Values.models }}
 {{- $where := printf "models[%d]" $i }}
@@ -28,6 +29,7 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- $errors = append $errors (printf "%s: a model needs a name, for example `name: opt-125m`." $where) }}
 {{- else }}
 {{- $where = printf "models[%d] (%s)" $i .name }}
+{{- $errors = concat $errors (include "openaisle.nameErrors" (dict "where" $where "name" .name) | fromJsonArray) }}
 {{- if has .name $names }}{{ $errors = append $errors (printf "%s: another model has this name; names of models must differ (servedModelName may be the same)." $where) }}{{ end }}
 {{- if has .name (list "adapter" "demo" "doctor" "keys" "operator" "test") }}{{ $errors = append $errors (printf "%s: the name is that of a part of OpenAISLE; choose another." $where) }}{{ end }}
 {{- $names = append $names .name }}
@@ -81,12 +83,15 @@ dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image."
 {{- range $name := $families }}
 {{- if not (hasKey $known $name) }}
 {{- $hint := printf "choose one of %s, or describe it in gpuFamilies" (keys $known | sortAlpha | join ", ") }}
-{{- /* "t4" tells a GPU; "tesla" doesn't. */}}
+{{- if hasKey $known (lower $name) }}{{ $hint = printf "write %s" (lower $name) }}{{ end }}
+{{- /* "t4" and "rtx4090" tell a GPU; "tesla" doesn't. */}}
+{{- $product := regexReplaceAll "([a-z])([0-9])" (regexQuoteMeta (lower $name)) "${1}[-_]?${2}" }}
 {{- range $family, $settings := regexMatch "[0-9]" $name | ternary $known dict }}
 {{- range $settings.gpus }}
 {{- range $_, $values := .nodeLabels }}
 {{- range $values }}
-{{- if regexMatch (printf "(?i)(^|[-_])%s([-_]|$)" (regexQuoteMeta $name)) . }}{{ $hint = printf "a %s is in the family %s" (upper $name) $family }}{{ end }}
+{{- /* A slice is another product than its GPU. */}}
+{{- if and (regexMatch (printf "(?i)(^|[-_])%s([-_]|$)" $product) .) (or (contains "mig" (lower $name)) (not (contains "-MIG-" .))) }}{{ $hint = printf "the %s is in the family %s" (upper $name) $family }}{{ end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -120,9 +125,10 @@ dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image."
 {{- if not .variant }}
 {{- $errors = append $errors (printf "%s: no one image serves the families %s; write a model for each, with the same servedModelName." $where (join " and " .families)) }}
 {{- end }}
+{{- $errors = concat $errors (include "openaisle.modelFormErrors" (dict "where" $where "model" .) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.engineErrors" (dict "where" $where "model" .) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.memoryErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
-{{- $errors = concat $errors (include "openaisle.weightsErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.weightsErrors" (dict "context" $context "where" $where "model" . "entry" (index $context.Values.models $i)) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.rolloutErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}
 {{- end }}
 {{- include "openaisle.refuse" $errors }}
@@ -180,22 +186,14 @@ dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image."
 {{- end }}
 {{- $limit := dig "limits" "memory" "" $model.resources | toString }}
 {{- if and (not $model.resourceName) $limit }}
-{{- $limitGiB := include "openaisle.gib" $limit | float64 }}
+{{- $limitGiB := divf (include "openaisle.quantity" $limit | float64) 1073741824.0 }}
 {{- $needed := addf $total 0.5 }}
-{{- if lt $limitGiB $needed }}
+{{- if and $limitGiB (lt $limitGiB $needed) }}
 {{- $errors = append $errors (printf "%s: the model doesn't fit: %s; with 0.5 GiB for the programs that is %.1f GiB, and resources.limits.memory is %s; write at least %dGi." $where $numbers $needed $limit (addf $needed 0.5 | ceil | int)) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- toJson $errors }}
-{{- end }}
-
-{{- /* A memory quantity in GiB; 0 for what isn't one (the API server refuses it). */ -}}
-{{- define "openaisle.gib" -}}
-{{- $number := regexFind "^[0-9.]+" . | float64 }}
-{{- $unit := regexReplaceAll "^[0-9.]+" . "" }}
-{{- $factors := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 }}
-{{- divf (mulf $number (default 0.0 (get $factors $unit))) 1073741824.0 }}
 {{- end }}
 
 {{- define "openaisle.checkAccess" -}}
@@ -216,6 +214,15 @@ dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image."
 {{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- $errors = append $errors "httpRoute.parentRefs: name the Gateway that serves the route, for example [{name: public, namespace: gateways}]." }}
+{{- end }}
+{{- with .Values.ingress }}
+{{- $named := join " " (keys .annotations) | contains "cert-manager.io/" | or .tls.clusterIssuer }}
+{{- if and .enabled .tls.enabled (not $named) (lookup "v1" "ConfigMap" $namespace "kube-root-ca.crt") }}
+{{- $secret := default (printf "%s-tls" (include "openaisle.fullname" $)) .tls.secretName }}
+{{- if not (lookup "v1" "Secret" $namespace $secret) }}
+{{- $errors = append $errors (printf "ingress.tls: there is no Secret %s in the namespace %s; make it with: kubectl create secret tls %s -n %s --cert=FILE --key=FILE, or name cert-manager's ClusterIssuer in ingress.tls.clusterIssuer." $secret $namespace $secret $namespace) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if and .Values.ingress.tls.clusterIssuer (not .Values.ingress.host) }}
 {{- $errors = append $errors "ingress.host: cert-manager needs a host name for the certificate; write one." }}

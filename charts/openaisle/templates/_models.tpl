@@ -144,6 +144,18 @@ for the programs; on a GPU family it holds the weights while they are read.
 {{- $limits = dict "cpu" "16" "memory" $memory }}
 {{- end }}
 {{- $resources := mergeOverwrite (dict "requests" $requests "limits" $limits) (deepCopy .resources) }}
+{{- /* Who writes only one of the two gets the other along with it: a request larger than its limit is refused. */}}
+{{- $own := .resources }}
+{{- range $name := list "cpu" "memory" }}
+{{- $request := dig "requests" $name "" $own }}
+{{- $limit := dig "limits" $name "" $own }}
+{{- $requested := include "openaisle.quantity" (get $resources.requests $name) | float64 }}
+{{- $limited := include "openaisle.quantity" (get $resources.limits $name) | float64 }}
+{{- if and $requested $limited (gt $requested $limited) }}
+{{- if and $request (not $limit) }}{{ $_ := set $resources.limits $name $request }}{{ end }}
+{{- if and $limit (not $request) }}{{ $_ := set $resources.requests $name $limit }}{{ end }}
+{{- end }}
+{{- end }}
 {{- if .resourceName }}
 {{- $_ := set $resources.requests .resourceName (toString .gpus) }}
 {{- $_ := set $resources.limits .resourceName (toString .gpus) }}

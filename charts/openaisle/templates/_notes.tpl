@@ -79,6 +79,16 @@ WARNING: {{ .name }} reserves {{ int .gpus }} GPUs a replica, of which engine op
 
 WARNING: auth.keys isn't used, because auth.existingSecret names {{ .auth.existingSecret }}.
 {{- end }}
+{{- $kept := lookup "v1" "Secret" $root.Release.Namespace (include "openaisle.keysSecret" $root) }}
+{{- $keys := concat (keys .auth.keys) (keys (default dict (get $kept "data"))) }}
+{{- if or $kept .auth.keys }}
+{{- range $name, $_ := .auth.limits.keys }}
+{{- if not (has $name $keys) }}
+
+WARNING: auth.limits.keys has limits for {{ $name }}, and the Secret {{ include "openaisle.keysSecret" $root }} has no such key (yet): it has {{ $keys | uniq | sortAlpha | join ", " }}.
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if and .ingress.enabled (not .ingress.tls.enabled) }}
 
 WARNING: keys and prompts cross the Ingress unencrypted; write ingress.tls.enabled: true.

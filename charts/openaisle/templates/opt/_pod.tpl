@@ -142,15 +142,15 @@ args:
   - --port=8000
   {{- if eq .weights.from "bundled" }}
   {{- else if eq .weights.from "hub" }}
-  - --model={{ .model }}
+  - {{ printf "--model=%s" .model | quote }}
   - --download-dir=/models
   {{- with .weights.revision }}
   - --revision={{ . }}
   {{- end }}
   {{- else }}
-  - --model={{ $path }}
+  - {{ printf "--model=%s" $path | quote }}
   {{- end }}
-  - --served-model-name={{ .servedName }}
+  - {{ printf "--served-model-name=%s" .servedName | quote }}
   - --dtype={{ .dtype }}
   - --device={{ ternary "cuda" "cpu" (ne .resourceName "") }}
   {{- if not .resourceName }}
@@ -190,10 +190,10 @@ livenessProbe:
 command:
   - vllm
   - serve
-  - {{ has .weights.from (list "claim" "image") | ternary (printf "/models/%s" .weights.path | trimSuffix "/") .model }}
+  - {{ has .weights.from (list "claim" "image") | ternary (printf "/models/%s" .weights.path | trimSuffix "/") .model | quote }}
 args:
   - --port=8000
-  - --served-model-name={{ .servedName }}
+  - {{ printf "--served-model-name=%s" .servedName | quote }}
   - --dtype={{ .dtype }}
   - --tensor-parallel-size={{ int .gpus }}
   {{- with .contextLength }}

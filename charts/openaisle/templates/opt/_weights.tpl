@@ -88,8 +88,30 @@ volumeMounts:
 {{- if and (eq .from "claim") (not .claimName) }}
 {{- $errors = append $errors (printf "%s: weights.from is claim, so write the claim's name in weights.claimName." $where) }}
 {{- end }}
-{{- if and .claimName (ne .from "claim") }}
-{{- $errors = append $errors (printf "%s: weights.claimName is set, so write weights.from: claim." $where) }}
+{{- range $key, $from := dict "claimName" "claim" "image" "image" }}
+{{- if and (get $model.weights $key) (ne $model.weights.from $from) }}
+{{- $errors = append $errors (printf "%s: weights.%s is set, so write weights.from: %s, or remove it." $where $key $from) }}
+{{- end }}
+{{- end }}
+{{- $own := default dict $.entry.weights }}
+{{- $ownToken := dig "tokenSecret" "name" "" $own }}
+{{- range $key, $value := dict "revision" $own.revision "endpoint" $own.endpoint "tokenSecret" $ownToken }}
+{{- if and $value (ne $model.weights.from "hub") }}
+{{- $errors = append $errors (printf "%s: weights.%s is for what is fetched from the Hub, and weights.from is %s; remove it, or write weights.from: hub." $where $key $model.weights.from) }}
+{{- end }}
+{{- end }}
+{{- if and $own.path (has .from (list "bundled" "hub")) }}
+{{- $errors = append $errors (printf "%s: weights.path is a folder of a claim or an image, and weights.from is %s; remove it, or write weights.from: claim or image." $where .from) }}
+{{- end }}
+{{- if or (hasPrefix "/" .path) (has ".." (splitList "/" .path)) }}
+{{- $errors = append $errors (printf "%s: weights.path is %s, and has to lie within the claim or image; write it without a leading slash and without two dots." $where .path) }}
+{{- end }}
+{{- $kept := default dict $own.cache }}
+{{- if and $kept.storageClassName (eq .cache.type "emptyDir") }}
+{{- $errors = append $errors (printf "%s: weights.cache.storageClassName is for a volume that is kept, so write weights.cache.type: claim or shared." $where) }}
+{{- end }}
+{{- if and $kept.accessMode (ne .cache.type "shared") }}
+{{- $errors = append $errors (printf "%s: weights.cache.accessMode is for a volume that replicas share, so write weights.cache.type: shared, or remove it." $where) }}
 {{- end }}
 {{- if and (eq .from "image") (not .image) }}
 {{- $errors = append $errors (printf "%s: weights.from is image, so write the image's name in weights.image." $where) }}

@@ -1,0 +1,222 @@
+"""Values that cannot be as they are written. The message names the key and says what to write."""
+
+import pytest
+
+from tests.chart.conftest import Refused, model
+
+HUB = "facebook/opt-125m"
+
+
+@pytest.mark.parametrize(
+    ("name", "better"),
+    [
+        ("Opt", "opt"),
+        ("opt-6.7b", "opt-6-7b"),
+        ("facebook/opt-125m", "facebook-opt-125m"),
+        ("a b", "a-b"),
+        ("a-", "a"),
+        ("_", "opt-125m"),
+    ],
+)
+def test_a_name_that_is_no_part_of_a_host_name_is_handed_back_as_one(refusal, name, better):
+    assert (
+        f"models[0] ({name}): the name is part of a host name, so it has small letters, digits and dashes "
+        f"only; write name: {better} (clients see model, or servedModelName)."
+    ) in refusal({"models": [{"name": name}]})
+
+
+def test_two_names_of_which_a_host_name_would_make_one(refusal):
+    message = refusal({"models": [{"name": "a.b"}, {"name": "a-b"}]})
+    assert "models[0] (a.b): the name is part of a host name" in message
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"fullnameOverride": "Aisle"},
+            "fullnameOverride: objects cannot be called Aisle; write small letters,",
+        ),
+        ({"nameOverride": "a/b"}, "beginning with a letter, for example a-b."),
+        (
+            {"image": {"registry": "https://registry.example.org/"}},
+            "image.registry: images' names have no scheme; write registry.example.org.",
+        ),
+        (
+            {"ingress": {"host": "https://LLM.example.org:8443/x"}},
+            "ingress.host: https://LLM.example.org:8443/x is not a host name; write llm.example.org.",
+        ),
+        ({"ingress": {"host": "llm.example.org:80"}}, "is not a host name; write llm.example.org."),
+        (
+            {"httpRoute": {"enabled": True, "parentRefs": [{"name": "g"}], "hostnames": ["a.b", "a.b/c"]}},
+            "httpRoute.hostnames[1]: a.b/c is not a host name; write a.b.",
+        ),
+        (
+            {"ingress": {"pathPrefix": "lab/"}},
+            "ingress.pathPrefix: lab/ is not the beginning of a path; write /lab.",
+        ),
+        (
+            {"auth": {"keys": {"al ice": "sk-0123456789"}}},
+            "auth.keys: a key cannot be called al ice; write letters, digits, dashes, dots and underscores, "
+            "for example al-ice.",
+        ),
+        ({"auth": {"keys": {"alice": "sk 0123456789"}}}, "auth.keys.alice: the key has a space in it"),
+        (
+            {"auth": {"keys": {"alice": "sk-0123456789", "bob": "sk-0123456789"}}},
+            "auth.keys.bob: it is the key of alice, too; give each a key of its own.",
+        ),
+        (
+            {"commonLabels": {"team one": "x"}},
+            "commonLabels: a label cannot be called team one; write at most 63",
+        ),
+        ({"commonLabels": {"team": "a b"}}, 'commonLabels.team: a label cannot hold "a b"; write at most 63'),
+        ({"demo": {"nodeSelector": {"a": "b c"}}}, 'demo.nodeSelector.a: a label cannot hold "b c"'),
+        (
+            {"adapter": {"resources": {"requests": {"memory": "1Gi"}}}},
+            "adapter.resources: requests.memory is 1Gi, more than limits.memory, which is 512Mi; "
+            "write limits.memory: 1Gi.",
+        ),
+        (
+            {"demo": {"resources": {"limits": {"cpu": "half"}}}},
+            "demo.resources.limits.cpu: half is not an amount; write one such as 2 or 500m.",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_form(refusal, values, message):
+    assert message in refusal(values)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"model": "https://huggingface.co/facebook/opt-125m"},
+            "is not an id of the Hub; write facebook/opt-125m.",
+        ),
+        (
+            {"model": "my model"},
+            "model my model is not an id of the Hub; write one such as facebook/opt-125m.",
+        ),
+        (
+            {"model": "/models/opt"},
+            "is not an id of the Hub; write weights.from: claim for a folder of a volume",
+        ),
+        (
+            {"weights": {"endpoint": "hf.example.org"}},
+            "weights.endpoint hf.example.org is not an address; write https",
+        ),
+        (
+            {"parameters": "huge"},
+            "parameters huge is not a number of parameters; write it in millions or billions",
+        ),
+        ({"weights": {"cache": {"size": "30GB"}}}, "weights.cache.size 30GB is not a size; write 30Gi."),
+        (
+            {"contextLength": 4096},
+            "contextLength is 4096, and facebook/opt-125m reads 2048 tokens at most; write",
+        ),
+        ({"nodeSelector": {"zone": "a b"}}, 'nodeSelector.zone: a label cannot hold "a b"'),
+        (
+            {"resources": {"limits": {"memory": "lots"}}},
+            "resources.limits.memory: lots is not an amount; write one such as 4Gi.",
+        ),
+        (
+            {"resources": {"requests": {"cpu": "8"}, "limits": {"cpu": "500m"}}},
+            "resources: requests.cpu is 8, more than limits.cpu, which is 500m; write limits.cpu: 8.",
+        ),
+    ],
+)
+def test_a_model_of_the_wrong_form(refusal, settings, message):
+    told = refusal(model(**{"model": HUB} | settings))
+    assert "- models[0] (m): " in told
+    assert message in told
+    assert told.count("\n- ") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"weights": {"image": "x:1"}}, "weights.image is set, so write weights.from: image, or remove it."),
+        (
+            {"weights": {"from": "claim", "claimName": "x", "endpoint": "https://hf.example.org"}},
+            "weights.endpoint is for what is fetched from the Hub, and weights.from is claim; remove it",
+        ),
+        (
+            {"model": "openaisle/tiny-opt", "weights": {"revision": "v1"}},
+            "weights.revision is for what is fetched from the Hub, and weights.from is bundled; remove it",
+        ),
+        (
+            {"weights": {"from": "image", "image": "x:1", "tokenSecret": {"name": "hub"}}},
+            "weights.tokenSecret is for what is fetched from the Hub, and weights.from is image; remove it",
+        ),
+        (
+            {"weights": {"path": "sub"}},
+            "weights.path is a folder of a claim or an image, and weights.from is hub; remove it",
+        ),
+        (
+            {"weights": {"from": "claim", "claimName": "x", "path": "../secret"}},
+            "weights.path is ../secret, and has to lie within the claim or image",
+        ),
+        (
+            {"weights": {"cache": {"storageClassName": "fast"}}},
+            "weights.cache.storageClassName is for a volume that is kept, so write weights.cache.type: claim",
+        ),
+        (
+            {"weights": {"cache": {"type": "claim", "accessMode": "ReadWriteMany"}}},
+            "weights.cache.accessMode is for a volume that replicas share, so write weights.cache.type",
+        ),
+    ],
+)
+def test_weights_that_contradict_each_other(refusal, settings, message):
+    assert f"models[0] (m): {message}" in refusal(model(**{"model": HUB} | settings))
+
+
+def test_defaults_need_not_fit_every_model(render):
+    defaults = {"weights": {"endpoint": "https://hf.example.org", "tokenSecret": {"name": "hub"}}}
+    models = [{"name": "bundled"}, {"name": "fetched", "model": HUB}]
+    objects = render({"modelDefaults": defaults, "models": models})
+    assert set(objects.of("StatefulSet")) == {"openaisle-bundled", "openaisle-fetched"}
+
+
+def test_a_release_with_the_longest_name(render, template):
+    name = "a" * 53
+    with pytest.raises(Refused) as refused:
+        template({"models": []}, release=name)
+    assert (
+        f"fullnameOverride: the Service of the gateway would be called {name}-openaisle-adapter, 71 "
+        "characters, and Kubernetes allows 63; choose a shorter name for the release, or write "
+        "fullnameOverride: openaisle."
+    ) in str(refused.value)
+    objects = render({"fullnameOverride": "openaisle"}, release=name)
+    assert "openaisle-tiny-opt" in objects.of("StatefulSet")
+
+
+@pytest.mark.parametrize(
+    ("given", "resources"),
+    [
+        (
+            {"requests": {"cpu": "8"}},
+            {"requests": {"cpu": "8", "memory": "1536Mi"}, "limits": {"cpu": "8", "memory": "3Gi"}},
+        ),
+        (
+            {"limits": {"cpu": "500m", "memory": "1Gi"}},
+            {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"cpu": "500m", "memory": "1Gi"}},
+        ),
+        (
+            {"requests": {"cpu": 2}},
+            {"requests": {"cpu": 2, "memory": "1536Mi"}, "limits": {"cpu": "4", "memory": "3Gi"}},
+        ),
+    ],
+)
+def test_a_request_takes_its_limit_along_and_a_limit_its_request(render, given, resources):
+    assert render(model(resources=given)).container("openaisle-m")["resources"] == resources
+
+
+def test_a_model_called_with_characters_of_yaml(render):
+    container = render(model(servedModelName="ours: large #1")).container("openaisle-m")
+    assert "--served-model-name=ours: large #1" in container["args"]
+
+
+def test_an_ingress_of_the_cluster_s_default_class(render):
+    assert (
+        "ingressClassName" not in render({"ingress": {"className": ""}}).one("Ingress", "openaisle")["spec"]
+    )
