@@ -140,6 +140,31 @@ async def test_error_of_the_engine_comes_back_as_it_was(adapter, status):
     assert (response.status_code, response.content) == (status, body)
 
 
+@pytest.mark.parametrize("status", [403, 404, 413, 429, 500, 502, 503, 504])
+async def test_error_of_a_proxy_in_between_is_told_in_the_form_of_the_api(adapter, status):
+    async def refuse(_):
+        text = "<html><h1>upstream connect error</h1></html>"
+        return web.Response(status=status, text=text, content_type="text/html", headers={"retry-after": "7"})
+
+    async with fake_engine(handler=refuse) as engine, adapter(engine.url) as client:
+        response = await client.post("/v1/completions", json=BODY)
+    error = response.json()["error"]
+    assert response.status_code == status
+    assert error["type"] == ("server_error" if status >= 500 else "invalid_request_error")
+    assert str(status) in error["message"]
+    assert response.headers["retry-after"] == "7"
+
+
+async def test_redirection_of_a_model_server_is_no_answer(adapter):
+    async def redirect(_):
+        raise web.HTTPFound("https://elsewhere.example/")
+
+    async with fake_engine(handler=redirect) as engine, adapter(engine.url) as client:
+        response = await client.post("/v1/completions", json=BODY)
+    assert (response.status_code, response.json()["error"]["type"]) == (502, "server_error")
+    assert "302" in response.json()["error"]["message"]
+
+
 async def test_bad_request_is_never_sent_twice(adapter):
     async def refuse(_):
         return web.json_response({}, status=400)

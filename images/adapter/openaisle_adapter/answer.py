@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import cast
 
 import aiohttp
@@ -14,10 +15,12 @@ from sanic.response import HTTPResponse
 
 from . import headers
 from .access_log import Record
-from .errors import ApiError, BadGateway, UpstreamTimeout
+from .errors import ApiError, BadGateway, ForeignError, UpstreamTimeout
 from .http10 import WithoutChunks, end_with_connection, reset
 from .sse import WholeEvents, error_event
 from .usage import NO_TOKENS, Meter
+
+logger = logging.getLogger(__name__)
 
 UNBUFFERED = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 """What a stream's head says to proxies in front of us, nginx above all, if the model server does not."""
@@ -34,9 +37,12 @@ async def pass_on(
         prompt_tokens: what the prompt is taken for where the answer does not say.
 
     Raises:
-        BadGateway, UpstreamTimeout: the answer ended before anything of it was sent.
+        ForeignError, BadGateway, UpstreamTimeout: nothing has been sent, since the answer is an error that
+            a client of the API could not read, or ended at once.
         RequestCancelled: it ended too early, and the connection to the client is closed.
     """
+    if answer.status >= 300 and not answer.content_type.endswith("json"):
+        raise _foreign(answer)
     is_stream = answer.content_type == "text/event-stream" and "content-encoding" not in answer.headers
     beginning = b""
     if not is_stream and "content-length" in answer.headers:
@@ -93,6 +99,23 @@ async def _begin(
     await response.send(b"")
     end_with_connection(request)
     return response
+
+
+def _foreign(answer: aiohttp.ClientResponse) -> ApiError:
+    """What to say in the place of an error in HTML or plain text."""
+    logger.warning(
+        "%s answered with status %d and content of type %s: %s",
+        answer.url,
+        answer.status,
+        answer.content_type,
+        answer.reason,
+    )
+    if answer.status < 400:
+        return BadGateway(
+            f"The model server answered with a redirection ({answer.status}), which is not followed."
+        )
+    kept = {name: answer.headers[name] for name in ("retry-after",) if name in answer.headers}
+    return ForeignError(answer.status, headers=kept)
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:

@@ -18,6 +18,7 @@ OpenAisleError
     ├── HeaderTooLarge         431
     ├── InternalError          500
     ├── BadGateway             502
+    ├── ForeignError           the status that came
     ├── Unavailable            503
     └── UpstreamTimeout        504
 """
@@ -188,6 +189,20 @@ class BadGateway(ApiError):
     """The model server sent something that is not HTTP, or broke off its answer."""
 
     status = 502
+
+
+class ForeignError(ApiError):
+    """An error of something that does not speak the API, such as a mesh's proxy before the model server."""
+
+    def __init__(self, status: int, *, headers: dict[str, str]):
+        super().__init__(
+            f"The model server, or something on the way to it, has answered with status {status} and not in "
+            "the form of this API. Whoever runs this server finds more in its log.",
+            headers=headers,
+        )
+        self.status = status
+        if status < 500:
+            self.type = "invalid_request_error"
 
 
 class Unavailable(ApiError):
