@@ -1,4 +1,4 @@
-"""What torch before 1.13 lacks. The image for Kepler's GPUs has 1.12, the last one with kernels for them.
+"""What torch before 1.13 lacks. The image for Kepler's GPUs has 1.12, the last for a CUDA of their drivers.
 
 All else that the engine needs of torch, 1.12 has: newer features, as the kernels' stable interface, are asked
 for where they are used, and done without.
