@@ -24,6 +24,7 @@ def terms(pod):
         ("kepler", PRODUCT, "Tesla-K80"),
         ("maxwell", PRODUCT, "Tesla-M60"),
         ("maxwell", PRODUCT, "Tesla-M10"),
+        ("pascal", PRODUCT, "NVIDIA-GeForce-GTX-1060-6GB"),
         ("pascal", PRODUCT, "Tesla-P100-PCIE-16GB"),
         ("pascal", PRODUCT, "NVIDIA-TITAN-X-Pascal"),
         ("volta", PRODUCT, "Tesla-V100-SXM2-32GB"),
@@ -32,15 +33,30 @@ def terms(pod):
         ("turing", "karpenter.k8s.aws/instance-gpu-name", "t4"),
         ("turing", PRODUCT, "NVIDIA-T4G"),
         ("ampere", PRODUCT, "NVIDIA-A100-SXM4-80GB"),
+        ("turing", PRODUCT, "NVIDIA-T1000-8GB"),
         ("ampere", PRODUCT, "NVIDIA-A10G"),
+        ("ampere", PRODUCT, "NVIDIA-A16"),
+        ("ampere", PRODUCT, "NVIDIA-RTX-A2000"),
+        ("ampere", PRODUCT, "NVIDIA-GeForce-RTX-3050"),
+        ("ada", PRODUCT, "NVIDIA-GeForce-RTX-4060-Ti"),
+        ("ada", PRODUCT, "NVIDIA-RTX-5880-Ada-Generation"),
         ("ada", PRODUCT, "NVIDIA-L40S"),
         ("hopper", PRODUCT, "NVIDIA-H100-80GB-HBM3"),
         ("hopper", PRODUCT, "NVIDIA-GH200-480GB"),
+        ("hopper", PRODUCT, "NVIDIA-H20-3e"),
         ("blackwell", PRODUCT, "NVIDIA-B200"),
+        ("blackwell", PRODUCT, "NVIDIA-GeForce-RTX-5060"),
+        ("blackwell", PRODUCT, "NVIDIA-RTX-PRO-5000-Blackwell"),
         ("blackwell", PRODUCT, "NVIDIA-B300-SXM6-AC"),
         ("blackwell", "karpenter.k8s.aws/instance-gpu-name", "rtx-pro-server-6000"),
         ("mig-1g.10gb", PRODUCT, "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"),
         ("amd-mi200", "amd.com/gpu.product-name", "AMD_Instinct_MI210"),
+        ("mig-1g.6gb", PRODUCT, "NVIDIA-A30-MIG-1g.6gb"),
+        ("mig-3g.47gb", PRODUCT, "NVIDIA-H100-NVL-MIG-3g.47gb"),
+        ("mig-2g.35gb", PRODUCT, "NVIDIA-H200-MIG-2g.35gb"),
+        ("mig-1g.23gb", PRODUCT, "NVIDIA-B200-MIG-1g.23gb"),
+        ("mig-2g.48gb", PRODUCT, "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition-MIG-2g.48gb"),
+        ("amd-mi100", "amd.com/gpu.device-id", "738c"),
         ("mig-1g.18gb", PRODUCT, "NVIDIA-H200-MIG-1g.18gb"),
         ("amd-mi300", "amd.com/gpu.device-id", "74a1"),
         ("amd-mi300", "amd.com/gpu.product-name", "AMD_Instinct_MI325_OAM"),
@@ -179,6 +195,42 @@ def test_gke_s_slices_and_shared_gpus_are_not_taken_for_whole_ones(render):
     assert whole["gke-gpu-partition-size"] == whole["gke-gpu-sharing-strategy"] == "DoesNotExist"
     assert "gke-gpu-sharing-strategy" not in expressions(gpuFamily="ampere", sharedGpus=True)
     assert expressions(gpuFamily="mig-1g.5gb") == {"gke-gpu-partition-size": "In"}
+
+
+def karpenter(render, **settings):
+    """What a model asks of Karpenter's labels, by operator."""
+    pod = render(model(**settings)).pod("openaisle-m")
+    affinity = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (term,) = [
+        {item["operator"]: (item["key"], item["values"]) for item in term["matchExpressions"]}
+        for term in affinity["nodeSelectorTerms"]
+        if term["matchExpressions"][0]["key"].startswith("karpenter.k8s.aws/")
+    ]
+    return term
+
+
+def test_of_karpenter_s_gpus_with_one_name_those_are_asked_for_that_have_the_memory(render):
+    """An A100 has 40960 or 81920 MiB there; a sixth of an L4 is called an L4."""
+    small = karpenter(render, model="facebook/opt-125m", gpuFamily="ada")
+    label, (least,) = small["Gt"]
+    assert label == "karpenter.k8s.aws/instance-gpu-memory"
+    assert 1024 < int(least) < 2048
+    large = karpenter(render, model="facebook/opt-30b", gpuFamily="ampere")
+    assert large["In"] == ("karpenter.k8s.aws/instance-gpu-name", ["a100"])
+    assert 40960 < int(large["Gt"][1][0]) < 81920
+    assert "Gt" not in karpenter(render, model="lab/unknown", gpuFamily="ampere")
+
+
+def test_every_slice_is_called_after_its_family(chart):
+    families = yaml.safe_load((chart / "values.yaml").read_text())["gpuFamilies"]
+    slices = {name: family for name, family in families.items() if name.startswith("mig-")}
+    assert len(slices) > 20
+    for name, family in slices.items():
+        for gpu in family["gpus"]:
+            assert all(
+                product.endswith(f"-{name.upper()[:3]}{name[3:]}") for product in gpu["nodeLabels"][PRODUCT]
+            )
+            assert gpu["memoryGiB"] <= float(name.split(".")[1].removesuffix("gb"))
 
 
 def test_every_family_says_how_many_gpus_a_model_would_take_that_fits_none(chart, refusal):

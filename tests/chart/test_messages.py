@@ -84,13 +84,13 @@ def test_names_that_cannot_be(refusal, values, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"gpuFamily": "tesla"}, "gpuFamily tesla doesn't exist; choose one of ada, amd, amd-mi200,"),
+        ({"gpuFamily": "tesla"}, "gpuFamily tesla doesn't exist; choose cpu or one of ada, amd, amd-mi100,"),
         ({"gpuFamily": "t4"}, "gpuFamily t4 doesn't exist; the T4 is in the family turing."),
         ({"gpuFamily": "MI300X"}, "gpuFamily MI300X doesn't exist; the MI300X is in the family amd-mi300."),
         ({"gpuFamily": "a100"}, "gpuFamily a100 doesn't exist; the A100 is in the family ampere."),
         ({"gpuFamily": "rtx4090"}, "gpuFamily rtx4090 doesn't exist; the RTX4090 is in the family ada."),
         ({"gpuFamily": "Turing"}, "gpuFamily Turing doesn't exist; write turing."),
-        ({"gpuFamily": ["turing", "volt"]}, "gpuFamily volt doesn't exist; choose one of ada, amd,"),
+        ({"gpuFamily": ["turing", "volt"]}, "gpuFamily volt doesn't exist; choose cpu or one of ada, amd,"),
         (
             {"gpuFamily": ["turing", "cpu"]},
             "gpuFamily lists turing and cpu, whose GPUs are requested by different names "

@@ -14,10 +14,12 @@ import yaml
 from tests.cluster.conftest import CHART, CommandFailed, run, wait_for
 
 PRODUCT, GKE = "nvidia.com/gpu.product", "cloud.google.com/gke-accelerator"
+MEMORY = "karpenter.k8s.aws/instance-gpu-memory"
 GPUS_OF_A_NODE = 8
 
 FAMILIES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())["gpuFamilies"]
 SIZED = [name for name, family in FAMILIES.items() if family.get("gpus")]
+SLICES = [name for name in SIZED if name.startswith("mig-")]
 # The device plugin's strategy "mixed": the resource's name tells the slice.
 MIXED = {"resourceName": "nvidia.com/mig-1g.10gb", "imageVariants": ["cu126"], "gpus": [{"memoryGiB": 9.5}]}
 
@@ -38,7 +40,10 @@ def simulated_nodes() -> dict[str, tuple[dict[str, str], str]]:
     for family in SIZED:
         resource = FAMILIES[family]["resourceName"]
         for number, (label, values) in enumerate(largest(family)["nodeLabels"].items()):
-            nodes[f"{family}-{number}"] = ({label: values[0]}, resource)
+            labels = {label: values[0]}
+            if label == "karpenter.k8s.aws/instance-gpu-name":
+                labels[MEMORY] = str(int(largest(family)["memoryGiB"] * 1024))
+            nodes[f"{family}-{number}"] = (labels, resource)
         if smallest(family) is not largest(family):
             label, values = next(iter(smallest(family)["nodeLabels"].items()))
             nodes[f"{family}-small"] = ({label: values[0]}, resource)
@@ -46,6 +51,9 @@ def simulated_nodes() -> dict[str, tuple[dict[str, str], str]]:
     nodes["mixed"] = ({PRODUCT: "NVIDIA-A100-SXM4-80GB"}, "nvidia.com/mig-1g.10gb")
     slices = {GKE: "nvidia-a100-80gb", "cloud.google.com/gke-gpu-partition-size": "7g.80gb"}
     nodes["gke-sliced"] = (slices, "nvidia.com/gpu")
+    # A sixth of an L4, as AWS' g6f.large has.
+    fraction = {"karpenter.k8s.aws/instance-gpu-name": "l4", MEMORY: "2861"}
+    nodes["karpenter-fraction"] = (fraction, "nvidia.com/gpu")
     shared = {GKE: "nvidia-tesla-t4", "cloud.google.com/gke-gpu-sharing-strategy": "time-sharing"}
     nodes["gke-shared"] = (shared, "nvidia.com/gpu")
     return nodes
@@ -73,6 +81,8 @@ def cases() -> dict[str, tuple[dict[str, Any], set[str]]]:
             / (4 if FAMILIES[family]["dtype"] == "float32" else 2)
         )
         models[f"{family}-one"] = ({"gpuFamily": family}, nodes_of(family))
+        if family in SLICES:
+            continue
         models[f"{family}-four"] = (whole | {"gpus": 4}, nodes_of(family))
         models[f"{family}-sixteen"] = (whole | {"gpus": 16}, set())
         models[f"{family}-large"] = (
@@ -81,7 +91,7 @@ def cases() -> dict[str, tuple[dict[str, Any], set[str]]]:
         )
     nvidia = {name for name, (_, resource) in NODES.items() if resource == "nvidia.com/gpu"}
     models["nvidia"] = ({"gpuFamily": "nvidia"}, nvidia)
-    models["amd"] = ({"gpuFamily": "amd"}, nodes_of("amd-mi200", "amd-mi300", "amd-mi350"))
+    models["amd"] = ({"gpuFamily": "amd"}, nodes_of("amd-mi100", "amd-mi200", "amd-mi300", "amd-mi350"))
     models["mixed"] = ({"gpuFamily": "mixed"}, {"mixed"})
     models["shared"] = (
         {"gpuFamily": "turing", "sharedGpus": True},
@@ -89,6 +99,12 @@ def cases() -> dict[str, tuple[dict[str, Any], set[str]]]:
     )
     models["only-shared"] = ({"gpuFamily": "turing", "nodeSelector": {"simulated": "turing-shared"}}, set())
     models["only-gke-shared"] = ({"gpuFamily": "turing", "nodeSelector": {"simulated": "gke-shared"}}, set())
+    fraction_only = {
+        "gpuFamily": "ada",
+        "parameters": "1.3b",
+        "nodeSelector": {"simulated": "karpenter-fraction"},
+    }
+    models["only-karpenter-fraction"] = (fraction_only, set())
     models["only-gke-sliced"] = ({"gpuFamily": "ampere", "nodeSelector": {"simulated": "gke-sliced"}}, set())
     models["preferred"] = ({"gpuFamily": ["blackwell", "hopper"]}, nodes_of("blackwell"))
     models["second-choice"] = (

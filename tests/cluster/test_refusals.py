@@ -36,6 +36,12 @@ def test_a_token_secret_that_lacks_its_key(refusal, namespace):
     assert "there is no Secret hub with a key token in the namespace" in refusal({"models": [model]})
 
 
+def test_https_without_a_certificate(refusal, namespace):
+    message = refusal({"ingress": {"host": "tls.example.org", "tls": {"enabled": True}}})
+    assert f"ingress.tls: there is no Secret openaisle-tls in the namespace {namespace.name}" in message
+    assert f"kubectl create secret tls openaisle-tls -n {namespace.name} --cert=FILE --key=FILE" in message
+
+
 def claim(name, mode):
     return {
         "apiVersion": "v1",

@@ -22,6 +22,11 @@ import pytest
 from tests.cluster.conftest import MODEL, Namespace, wait_for
 
 PREFIX = "/lab"
+CHAT_TEMPLATE = """\
+{% for message in messages %}
+{{ message.role }}: {{ message.content }}
+{% endfor %}
+{% if add_generation_prompt %}assistant:{% endif %}"""
 # Names that no earlier run has left a certificate for.
 RUN = secrets.token_hex(3)
 INGRESS_HOST, GATEWAY_HOST = f"ingress-{RUN}.example.org", f"gateway-{RUN}.example.org"
@@ -86,7 +91,13 @@ def installed(new_namespace: Callable[[], Namespace], certificate: Any) -> Itera
                 "tls": {"enabled": True, "secretName": "certificate"},
             },
             "httpRoute": {"enabled": True, "parentRefs": [{"name": "lab"}], "hostnames": [GATEWAY_HOST]},
-            "models": [{"name": "m", "resources": {"requests": {"cpu": "200m", "memory": "600Mi"}}}],
+            "models": [
+                {
+                    "name": "m",
+                    "chatTemplate": CHAT_TEMPLATE,
+                    "resources": {"requests": {"cpu": "200m", "memory": "600Mi"}},
+                }
+            ],
         }
     )
     yield namespace
@@ -139,6 +150,21 @@ def test_a_model_is_found_below_the_prefix(way, model):
     answer = way.send("GET", f"/v1/models/{model}")
     assert answer.status_code == 200, answer.text
     assert answer.json()["id"] == MODEL
+
+
+def test_a_chat_becomes_the_prompt_that_the_models_template_makes_of_it(way):
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me a story."}]}
+    tokens = way.send("POST", "/tokenize", json=chat).json()["tokens"]
+    prompt = way.send("POST", "/detokenize", json={"model": MODEL, "tokens": tokens}).json()["prompt"]
+    assert prompt == "</s>user: Tell me a story.\nassistant:"
+    settings = {"max_tokens": 12, "temperature": 0}
+    answer = way.send("POST", "/v1/chat/completions", json=chat | settings)
+    assert answer.status_code == 200, answer.text
+    plain = way.send("POST", "/v1/completions", json={"model": MODEL, "prompt": tokens} | settings)
+    assert answer.json()["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": plain.json()["choices"][0]["text"],
+    }
 
 
 def test_a_stream_arrives_as_it_is_written(way, record_property):

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.cluster.conftest import CHART, wait_for
+from tests.cluster.conftest import CHART, CommandFailed, wait_for
 
 IMAGE = f"openaisle/opt:{yaml.safe_load((CHART / 'Chart.yaml').read_text())['appVersion']}"
 BUNDLED = "/opt/openaisle/models/tiny-opt"
@@ -77,6 +77,12 @@ MODELS = [
     model("claim", "lab/from-a-claim", {"from": "claim", "claimName": "weights", "path": "stories"}),
     model("cut", "lab/cut", hub_weights(cache={"type": "claim"})),
     model("slow", "lab/slow", hub_weights(cache={"type": "shared"}, preload=True), replicas=2),
+    model(
+        "ahead",
+        "lab/missing",
+        hub_weights(cache={"type": "shared", "accessMode": "ReadWriteOnce"}, preload=True),
+        replicas=0,
+    ),
     model("missing", "lab/missing", hub_weights(), resources=SMALL),
     model("refused", "lab/stories", hub_weights(tokenSecret={"name": "old-token"}), resources=SMALL),
     model("changed", "lab/changed", hub_weights(), resources=SMALL),
@@ -203,6 +209,19 @@ def test_why_a_model_is_not_there_is_told_by_describe(gateway, name):
     )
     assert re.search(r"Exit Code: +1\n", described)
     assert "Traceback" not in described
+
+
+def test_a_job_that_fetches_ahead_in_vain_is_told_by_the_doctor(gateway):
+    def told():
+        command = ["exec", "deploy/openaisle-adapter", "--", "openaisle", "doctor", "--skip-completion"]
+        with pytest.raises(CommandFailed) as failed:
+            gateway.namespace.kubectl(*command)
+        lines = str(failed.value).splitlines()
+        return [line for line in lines if "model ahead: the Job " in line and FAULTS["missing"] in line]
+
+    (line,) = wait_for("the Job to fail", told)
+    assert line.split()[:2] in (["warn", "preload"], ["fail", "preload"])
+    assert "its last words: " in line
 
 
 def test_a_model_that_is_not_there_is_not_ready(gateway):

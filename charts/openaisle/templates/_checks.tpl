@@ -80,9 +80,10 @@ dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image."
 {{- $families := kindIs "string" .gpuFamily | ternary (list .gpuFamily) .gpuFamily }}
 {{- $errors := list }}
 {{- $where := .where }}
+{{- $context := .context }}
 {{- range $name := $families }}
 {{- if not (hasKey $known $name) }}
-{{- $hint := printf "choose one of %s, or describe it in gpuFamilies" (keys $known | sortAlpha | join ", ") }}
+{{- $hint := printf "choose cpu or one of %s, or describe it in gpuFamilies" (include "openaisle.gpuFamilyNames" $context) }}
 {{- if hasKey $known (lower $name) }}{{ $hint = printf "write %s" (lower $name) }}{{ end }}
 {{- /* "t4" and "rtx4090" tell a GPU; "tesla" doesn't. */}}
 {{- $product := regexReplaceAll "([a-z])([0-9])" (regexQuoteMeta (lower $name)) "${1}[-_]?${2}" }}
@@ -134,9 +135,12 @@ dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image."
 {{- include "openaisle.refuse" $errors }}
 {{- end }}
 
+{{- /* The slices are as good as one of them. */ -}}
 {{- define "openaisle.gpuFamilyNames" -}}
 {{- $names := list }}
-{{- range $name, $family := .Values.gpuFamilies }}{{ if $family.resourceName }}{{ $names = append $names $name }}{{ end }}{{ end }}
+{{- range $name, $family := .Values.gpuFamilies }}
+{{- if and $family.resourceName (or (not (hasPrefix "mig-" $name)) (eq $name "mig-1g.10gb")) }}{{ $names = append $names (eq $name "mig-1g.10gb" | ternary "mig-1g.10gb (and other slices)" $name) }}{{ end }}
+{{- end }}
 {{- $names | sortAlpha | join ", " }}
 {{- end }}
 

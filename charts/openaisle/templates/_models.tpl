@@ -98,10 +98,11 @@ JSON array. Beside the keys of values.yaml each has
 {{- /*
 nodeSelectorTerms of a family, one for each label that may tell the GPU; none if it asks for no label.
 GPU feature discovery calls a slice, and a GPU that is shared in time, by another product name. GKE calls them
-as the whole GPU, and tells by further labels.
+as the whole GPU, and tells by further labels; Karpenter calls GPUs of any memory, and fractions of one, by one name.
 */ -}}
 {{- define "openaisle.familyTerms" -}}
 {{- $shared := .sharedGpus }}
+{{- $needed := include "openaisle.neededGiB" . | float64 }}
 {{- $labels := dict }}
 {{- range include "openaisle.fittingGpus" . | fromJsonArray }}
 {{- range $label, $values := .nodeLabels }}
@@ -113,7 +114,10 @@ as the whole GPU, and tells by further labels.
 {{- end }}
 {{- $terms := list }}
 {{- range $label, $values := $labels }}
-{{- $expressions := list (dict "key" $label "operator" "In" "values" $values) }}
+{{- $expressions := list (dict "key" $label "operator" "In" "values" (uniq $values)) }}
+{{- if and $needed (eq $label "karpenter.k8s.aws/instance-gpu-name") }}
+{{- $expressions = append $expressions (dict "key" "karpenter.k8s.aws/instance-gpu-memory" "operator" "Gt" "values" (list (mulf $needed 1024.0 | int | toString))) }}
+{{- end }}
 {{- if eq $label "cloud.google.com/gke-accelerator" }}
 {{- $expressions = append $expressions (dict "key" "cloud.google.com/gke-gpu-partition-size" "operator" "DoesNotExist") }}
 {{- if not $shared }}
