@@ -162,8 +162,10 @@ def test_names_what_is_wrong_with_a_model(models):
     models.apply("twin", replicas=0)
     models.apply("nowhere", servedModelName="nowhere", gpuFamily="amd")
     models.apply("broken", servedModelName="broken", extraArgs=["--bogus"])
-    assert "gpuFamily turning doesn't exist" in models.wait_for("typo", "Accepted", "UnknownFamily")
-    assert "the model doesn't fit" in models.wait_for("large", "Accepted", "DoesNotFit")
+    typo = models.wait_for("typo", "Accepted", "UnknownFamily")
+    assert "gpuFamily turning doesn't exist" in typo
+    large = models.wait_for("large", "Accepted", "DoesNotFit")
+    assert "the model doesn't fit" in large
     twin = models.wait_for("twin", "Accepted", "ServedNameTaken")
     assert "served by the OPTModel stories already" in twin
     assert "nodes are available" in models.wait_for("nowhere", "Ready", "Pending")
@@ -172,6 +174,11 @@ def test_names_what_is_wrong_with_a_model(models):
         wait_for(f"the event of {name}", lambda n=name, r=reason: ("Warning", r) in models.events(n), 15)
     for name in ("typo", "large", "twin"):
         assert models.objects(name) == []
+    command = ["exec", "deploy/openaisle-adapter", "--", "openaisle", "doctor", "--skip-completion"]
+    with pytest.raises(CommandFailed) as report:
+        models.namespace.kubectl(*command)
+    for name, told in (("typo", typo), ("large", large), ("twin", twin)):
+        assert f"fail     optmodels   OPTModel {name}: {told}" in str(report.value)
 
 
 def test_a_mistyped_field_is_refused_by_kubectl(models):

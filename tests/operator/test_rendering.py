@@ -37,7 +37,7 @@ async def test_makes_the_objects_that_the_chart_makes(file, renderer, render):
 @pytest.mark.parametrize(
     ("spec", "reason", "message"),
     [
-        ({"gpuFamily": "turning"}, "UnknownFamily", "gpuFamily turning doesn't exist; choose cpu or one of ada, "),
+        ({"gpuFamily": "turning"}, "UnknownFamily", "gpuFamily turning doesn't exist; choose cpu or one of "),
         (
             {"model": "facebook/opt-66b", "gpuFamily": "turing"},
             "DoesNotFit",

@@ -144,7 +144,7 @@ def test_a_pod_that_will_not_get_ready_by_itself(case):
 
 
 def running(**more):
-    return {"name": "opt", "ready": False, "state": {"running": {}}, **more}
+    return {"name": "opt", "ready": False, "state": {"running": {}}} | more
 
 
 def test_a_pod_that_loads_its_model():
@@ -152,6 +152,18 @@ def test_a_pod_that_loads_its_model():
     assert finding.status == "warn"
     assert finding.text.endswith("isn't ready yet, 300 s after its start")
     assert "kubectl -n lab logs openaisle-m-0" in finding.cure
+
+
+def test_a_pod_that_fetches_its_weights():
+    fetching = pod(
+        phase="Pending",
+        initContainerStatuses=[running(name="download")],
+        containerStatuses=[waiting("PodInitializing")],
+    )
+    (finding,) = check_pods(view(statefulsets=[model()], pods=[fetching]))
+    assert finding.status == "warn"
+    assert finding.text.endswith("fetches its weights, 300 s after its start")
+    assert finding.cure == "how far it is: kubectl -n lab logs openaisle-m-0 -c download --tail=1"
 
 
 def test_a_pod_whose_volume_cannot_be_mounted():

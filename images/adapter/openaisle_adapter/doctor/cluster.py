@@ -16,6 +16,7 @@ NAMESPACED = {
     "httproutes": "/apis/gateway.networking.k8s.io/v1",
     "ingresses": "/apis/networking.k8s.io/v1",
     "jobs": "/apis/batch/v1",
+    "optmodels": "/apis/openaisle.io/v1alpha1",
     "persistentvolumeclaims": "/api/v1",
     "pods": "/api/v1",
     "statefulsets": "/apis/apps/v1",

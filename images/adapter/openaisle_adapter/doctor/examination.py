@@ -14,6 +14,7 @@ from .checks.ingress import check_ingress
 from .checks.keys import check_keys, read_keys
 from .checks.names import check_dns
 from .checks.nodes import check_nodes, gpu_counts_command
+from .checks.optmodels import check_optmodels
 from .checks.pods import check_pods
 from .checks.preload import check_preload
 from .checks.runtime import check_runtime
@@ -31,6 +32,7 @@ LOOKED_AT: dict[str, Callable[[View], Iterator[Finding]]] = {
     "runtime": check_runtime,
     "pressure": check_pressure,
     "storage": check_storage,
+    "optmodels": check_optmodels,
     "preload": check_preload,
     "pods": check_pods,
     "token": check_token,

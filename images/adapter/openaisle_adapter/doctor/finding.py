@@ -23,6 +23,7 @@ Anchor = Literal[
     "not-created",
     "not-ready",
     "oomkilled",
+    "optmodels",
     "pending",
     "preload",
     "secrets",

@@ -100,6 +100,14 @@ def _starting(view: View, pod: Object, where: str, containers: list[dict[str, An
         return Finding(
             "pods", "warn", f"{where} is being created", "wait a moment, then ask again", "not-ready"
         )
+    if any(item["name"] == "download" and "running" in item.get("state", {}) for item in containers):
+        return Finding(
+            "pods",
+            "warn",
+            f"{where} fetches its weights, {seconds:.0f} s after its start",
+            f"how far it is: kubectl -n {view.namespace} logs {name(pod)} -c download --tail=1",
+            "not-ready",
+        )
     return Finding(
         "pods",
         "warn",
