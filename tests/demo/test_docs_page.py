@@ -85,3 +85,20 @@ def test_the_page_of_prompts_works_through_the_real_adapter(
     page.click("#generate")
     expect(page.locator("#outcome")).to_contain_text("max_tokens")
     assert page.input_value("#text").startswith("Once she walked down")
+
+
+@pytest.mark.parametrize(
+    ("system", "chosen", "is_dark"),
+    [("light", None, False), ("dark", None, True), ("dark", "light", False), ("light", "dark", True)],
+)
+def test_the_theme_is_the_one_of_the_demo_page_or_the_systems(
+    open_page: Callable[..., Page], installation: str, system: str, chosen: str | None, is_dark: bool
+) -> None:
+    page = open_page(installation, color_scheme=system)
+    if chosen:
+        page.select_option("#theme", chosen)
+    page.goto(f"{installation}/docs/")
+    expect(page.locator("#swagger .info")).to_be_visible()
+    for element in ("body", "header"):
+        colour = page.evaluate(f"getComputedStyle(document.querySelector('{element}')).backgroundColor")
+        assert (max(map(int, colour[4:-1].split(","))) < 128) == is_dark

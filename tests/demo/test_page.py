@@ -206,6 +206,87 @@ def test_several_samples_become_versions(page: Page, adapter: Any) -> None:
     assert text_of(page) != "Once she walked"
 
 
+def test_versions_stand_side_by_side_and_are_picked_with_one_press(page: Page) -> None:
+    page.fill("#param-n", "3")
+    page.fill("#param-max_tokens", "2")
+    write(page, "Once")
+    generate(page)
+    versions = page.locator("#versions button")
+    expect(versions).to_have_count(3)
+    expect(versions.nth(0)).to_have_attribute("aria-pressed", "true")
+    expect(versions.nth(0)).to_have_text("Version 1 she walked")
+    texts = [text_of(page)]
+    for index in (1, 2):
+        versions.nth(index).focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#sibling-count")).to_have_text(f"{index + 1}/3")
+        expect(versions.nth(index)).to_have_attribute("aria-pressed", "true")
+        expect(versions.nth(index)).to_be_focused()
+        texts.append(text_of(page))
+    assert len(set(texts)) == 3
+    # Where another version parts from this one is marked in it.
+    expect(versions.nth(0).locator("mark")).to_have_count(1)
+    expect(versions.nth(2).locator("mark")).to_have_count(0)
+
+
+def test_versions_are_shown_while_they_are_written(page: Page, adapter: Any) -> None:
+    gate = hold(adapter)
+    page.fill("#param-n", "2")
+    write(page, "Once")
+    page.click("#generate")
+    expect(page.locator("#versions button").nth(0)).to_have_text("Version 1 she")
+    page.locator("#versions button").nth(1).click()
+    expect(page.locator("#sibling-count")).to_have_text("2/2")
+    gate.set()
+    expect(page.locator("#outcome")).to_contain_text("Stopped at max_tokens")
+
+
+def test_one_version_or_an_edited_text_has_nothing_beside_it(page: Page, adapter: Any) -> None:
+    write(page, "Once")
+    generate(page)
+    expect(page.locator("#versions")).to_be_hidden()
+    page.click("#regenerate")
+    expect(page.locator("#versions button")).to_have_count(2)
+    write(page, "Something else")
+    expect(page.locator("#versions")).to_be_hidden()
+
+
+def test_very_many_versions_do_not_fill_the_page(page: Page) -> None:
+    page.fill("#param-n", "8")
+    page.fill("#param-max_tokens", "1")
+    write(page, "Once")
+    generate(page)
+    for times in (2, 3, 4):
+        page.click("#regenerate")
+        expect(page.locator("#sibling-count")).to_have_text(f"{8 * times - 7}/{8 * times}")
+        expect(page.locator("#generate")).to_be_visible()
+    versions = page.locator("#versions button")
+    expect(versions).to_have_count(24)
+    expect(versions.first).to_contain_text("Version 9")
+    expect(versions.last).to_contain_text("Version 32")
+
+
+def test_the_text_outlives_a_reload_and_a_look_at_another_page(page: Page) -> None:
+    write(page, "A text that took an hour 🙂")
+    page.reload()
+    expect(page.locator("#text")).to_have_value("A text that took an hour 🙂")
+    page.click("nav >> text=API")
+    page.go_back()
+    expect(page.locator("#text")).to_have_value("A text that took an hour 🙂")
+    page.click("#clear")
+    page.reload()
+    expect(page.locator("#text")).to_have_value("")
+
+
+def test_the_text_is_not_there_for_another_tab_or_the_next_visit(page: Page) -> None:
+    write(page, "A secret")
+    page.reload()
+    assert "secret" not in page.evaluate("JSON.stringify({...localStorage})")
+    with page.context.expect_page() as opened:
+        page.evaluate("window.open(location.href, '_blank', 'noopener')")
+    expect(opened.value.locator("#text")).to_have_value("")
+
+
 # --- probabilities ------------------------------------------------------------------------------
 
 
@@ -536,8 +617,10 @@ def test_nothing_is_wider_than_the_window(open_page: Open, width: int) -> None:
     page.fill("#key", KEY)
     page.press("#key", "Enter")
     page.select_option("#colour", "probability")
+    page.fill("#param-n", "3")
     write(page, "Once")
     generate(page)
+    expect(page.locator("#versions button")).to_have_count(3)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -568,6 +651,9 @@ def test_axe_finds_nothing_in_any_state(open_page: Open, adapter: Any, theme: st
     page.keyboard.press("Alt+Enter")
     check("alternatives")
     page.keyboard.press("Escape")
+    page.click("#regenerate")
+    expect(page.locator("#versions button")).to_have_count(2)
+    check("versions")
     adapter.behaviour.failures = [failure(500, "A bug")]
     page.click("#generate")
     expect(page.get_by_role("alert")).to_be_visible()

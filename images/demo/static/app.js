@@ -11,9 +11,12 @@ import { listenToKeys } from "./shortcuts.js";
 import { canRegenerate, contextLength, currentText, initialState, reduce } from "./state.js";
 import { SAMPLES, STRINGS, explain } from "./strings.js";
 import { joinText, labelText } from "./tokens.js";
+import { Versions } from "./versions.js";
 import { Backdrop, errorDetails, h, outcomeWords } from "./view.js";
 
 const MODELS_AGAIN_MS = 3000;
+/** Where the tab keeps its text. */
+const TEXT = "openaisle.text";
 
 const root = new URL(".", document.baseURI);
 const $ = (id) => document.getElementById(id);
@@ -36,7 +39,8 @@ const key = new Key($, () => {
 });
 const retry = new Retry(restart, (seconds) => painter.countdown(seconds));
 const showParams = buildParams($("params"), (name, value) => dispatch({ type: "param", name, value }));
-const painter = new Painter($, { root, key, retry, backdrop, popover, showParams, onFailureAction });
+const versions = new Versions($("versions"), (id) => dispatch({ type: "picked", id }));
+const painter = new Painter($, { root, key, retry, backdrop, popover, versions, showParams, onFailureAction });
 
 function dispatch(action) {
   state = reduce(state, action);
@@ -200,6 +204,10 @@ async function openCode() {
   $("code").showModal();
 }
 
+function keepText() {
+  store(sessionStorage, TEXT, currentText(state) || null);
+}
+
 function openAtCaret() {
   const position = $("text").selectionStart;
   const index = backdrop.indexOfPosition(position);
@@ -292,6 +300,9 @@ function listenToChoices() {
     if (theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
   });
+  // A reload, a crash or a look at another page takes no text along; the tab's own storage ends with the tab.
+  document.addEventListener("visibilitychange", keepText);
+  window.addEventListener("pagehide", keepText);
   window.addEventListener("online", () => state.models.phase === "failed" && loadModels());
 }
 
@@ -321,6 +332,8 @@ async function begin() {
   listenToChoices();
   listenToKeys(ACTIONS, () => $("single-keys").checked);
   painter.paint(state);
+  const kept = stored(sessionStorage, TEXT);
+  if (kept) dispatch({ type: "edited", text: kept });
   $("text").focus();
   loadModels();
   const [config, description] = await Promise.all([api.pageConfig(), api.description()]);

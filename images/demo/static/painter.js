@@ -14,7 +14,7 @@ export class Painter {
 
   /**
    * @param {(id: string) => HTMLElement} $ finds the page's elements
-   * @param {object} parts {root, key, retry, backdrop, popover, showParams, onFailureAction}
+   * @param {object} parts {root, key, retry, backdrop, popover, versions, showParams, onFailureAction}
    */
   constructor($, parts) {
     this.#$ = $;
@@ -31,6 +31,7 @@ export class Painter {
     const before = this.#painted;
     this.#painted = state;
     const segments = shown(state);
+    const { versions } = this.#parts;
     const isNew = (pick) => !before || pick(before) !== pick(state);
 
     if (isNew(shown) || isNew((s) => s.colour) || isNew((s) => s.run)) this.#text(before, state, segments);
@@ -38,6 +39,7 @@ export class Painter {
     if (isNew((s) => s.params) || isNew((s) => s.limits)) this.#parts.showParams(state.params, state.limits);
     if (isNew((s) => s.failure)) this.failure(state);
     if (isNew((s) => s.config)) this.#config(state.config);
+    versions.show(state);
     this.#controls(state, segments);
   }
 

@@ -15,7 +15,7 @@ export const PARAMS = [
   { name: "top_p", kind: "number", api: 1, min: 0, max: 1, step: 0.01,
     help: "Draw only from the likeliest tokens that make up this much.", why: "0.9 leaves out the unlikely tail, which is where most nonsense comes from." },
   { name: "n", kind: "integer", api: 1, min: 1, max: 8, step: 1,
-    help: "Versions to write at once. Turn between them with ‹ and ›.", why: "All share one reading of the text, so more versions cost little." },
+    help: "Versions to write at once. They are shown side by side.", why: "All share one reading of the text, so more versions cost little." },
   { name: "stop", kind: "list", api: null,
     help: "Texts that end the answer. They are not shown.", why: "A new line ends an answer of one line; “Q:” ends one in a list of questions." },
   { name: "seed", kind: "seed", api: null, min: 0, max: Number.MAX_SAFE_INTEGER, step: 1,
@@ -183,6 +183,7 @@ export function estimateTokens(segments) {
 
 export function showBudget(bar, note, { used, wanted, context }) {
   const whole = context || used + wanted || 1;
+  bar.hidden = !context;
   const [usedPart, wantedPart] = bar.children;
   usedPart.style.width = `${Math.min(100, (used / whole) * 100)}%`;
   wantedPart.style.width = `${Math.min(100 - Math.min(100, (used / whole) * 100), (wanted / whole) * 100)}%`;

@@ -190,6 +190,8 @@ const HANDLERS = {
     const index = all.indexOf(state.current) + step;
     return index < 0 || index >= all.length ? state : visit(kept, all[index]);
   },
+
+  picked: (state, { id }) => (state.run?.kind === "score" ? state : visit(state.run ? state : keepDraft(state), id)),
 };
 
 /** Makes the draft a node of its own, so that it can be come back to. */

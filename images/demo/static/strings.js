@@ -15,6 +15,8 @@ export const format = {
   seconds: (s) => (s < 1 ? `${Math.round(s * 1000)} ms` : `${upTo1.format(s)} s`),
 };
 
+const counted = (tokens) => `${whole.format(tokens)} ${tokens === 1 ? "token" : "tokens"}`;
+
 export const SAMPLES = [
   { name: "Continue a story", text: "Once upon a time there was a little girl who lived near the sea. One morning she" },
   {
@@ -51,8 +53,8 @@ export const STRINGS = {
   scoring: "Scoring…",
   generating: "Generating…",
   announceStart: "Generating.",
-  announceEnd: (tokens, words) => `Finished after ${whole.format(tokens)} tokens. ${words}`,
-  announceStopped: (tokens) => `Stopped after ${whole.format(tokens)} tokens. The text is kept.`,
+  announceEnd: (tokens, words) => `Finished after ${counted(tokens)}. ${words}`,
+  announceStopped: (tokens) => `Stopped after ${counted(tokens)}. The text is kept.`,
 
   endings: {
     stop: "The model ended here: it chose to, or came to a stop sequence.",
@@ -66,6 +68,7 @@ export const STRINGS = {
 
   figures: {
     tokens: "tokens",
+    token: "token",
     rate: "tokens a second",
     first: "to the first token",
     mean: "mean logprob",
@@ -116,6 +119,8 @@ export const STRINGS = {
     retryIn: (seconds) => `Trying again in ${seconds} s`,
     cut: "Cut the beginning of the text",
   },
+
+  versionName: (index) => `Version ${whole.format(index + 1)}`,
 
   help: [
     ["Ctrl + Enter", "Generate (⌘ + Enter on a Mac)"],

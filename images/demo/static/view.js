@@ -137,7 +137,7 @@ export function showFigures(list, { run, node, segments, now }) {
   const outcome = run ? liveOutcome(run, now) : node.outcome;
   const rows = [];
   if (outcome && node.kind !== "score") {
-    rows.push(["tokens", format.whole(outcome.tokens)]);
+    rows.push([outcome.tokens === 1 ? "token" : "tokens", format.whole(outcome.tokens)]);
     // The first token's time is the prompt's; the rest come at the speed of writing.
     if (outcome.tokens > 1 && outcome.streamS > 0) rows.push(["rate", format.rate((outcome.tokens - 1) / outcome.streamS)]);
     if (outcome.firstS !== null) rows.push(["first", format.seconds(outcome.firstS)]);
