@@ -118,5 +118,5 @@ def test_the_page_names_no_other_host_and_has_no_inline_script() -> None:
     page = files["index.html"].decode()
     assert "<script>" not in page
     assert "style=" not in page
-    for name in ("index.html", "start.js", "docs.css"):
+    for name in ("index.html", "start.js", "theme.js", "docs.css"):
         assert b"http" not in files[name]

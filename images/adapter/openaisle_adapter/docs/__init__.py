@@ -13,7 +13,7 @@ from pathlib import Path
 from .. import __version__
 
 HERE = Path(__file__).resolve().parent
-OWN_FILES = ("index.html", "docs.css", "start.js")
+OWN_FILES = ("index.html", "docs.css", "start.js", "theme.js")
 SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
