@@ -53,6 +53,22 @@ def test_a_mistake_is_told_before_any_package_is_installed(root, tmp_path, argum
     assert not (tmp_path / ".venv").exists()
 
 
+@pytest.mark.parametrize("script", ["images/opt/serve-opt.py", "images/adapter/serve-adapter.py"])
+def test_a_python_without_the_packages_says_where_they_are(root, script):
+    done = subprocess.run(
+        # -S leaves the installed packages out.
+        [sys.executable, "-S", root / script, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "this Python lacks the package" in done.stderr
+    assert "hack/venv" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_help_names_every_option(root):
     done = subprocess.run(
         [str(root / "hack/run"), "--help"], capture_output=True, text=True, timeout=60, check=True
