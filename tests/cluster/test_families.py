@@ -89,6 +89,8 @@ def cases() -> dict[str, tuple[dict[str, Any], set[str]]]:
             {"gpuFamily": family, "parameters": f"{half_b:.1f}b", "contextLength": 128},
             nodes_of(family, small=False),
         )
+    for name in ("ada-one", "ada-four"):
+        models[name][1].add("karpenter-fraction")
     nvidia = {name for name, (_, resource) in NODES.items() if resource == "nvidia.com/gpu"}
     models["nvidia"] = ({"gpuFamily": "nvidia"}, nvidia)
     models["amd"] = ({"gpuFamily": "amd"}, nodes_of("amd-mi100", "amd-mi200", "amd-mi300", "amd-mi350"))

@@ -96,11 +96,11 @@ def test_the_claim_of_each_replica():
     assert [finding.status for finding in found] == ["ok", "fail"]
 
 
-def ingress(address=""):
+def ingress(address="", class_name="nginx"):
     status = {"loadBalancer": {"ingress": [{"ip": address}] if address else []}}
     return {
         "metadata": {"name": "openaisle", "labels": release_labels("ingress")},
-        "spec": {"ingressClassName": "nginx"},
+        "spec": {"ingressClassName": class_name} if class_name else {},
         "status": status,
     }
 
@@ -133,6 +133,17 @@ def test_the_ingress(address, classes, status, text, cure):
     assert finding.status == status
     assert text in finding.text
     assert cure in finding.cure
+
+
+def test_an_ingress_of_a_default_class_that_is_not_there():
+    """The API server writes the default class into an Ingress that names none."""
+    classes = [{"metadata": {"name": "public"}}]
+    (finding,) = check_ingress(view(ingresses=[ingress(class_name="")], ingressclasses=classes))
+    assert finding.status == "fail"
+    assert finding.text.startswith(
+        "the Ingress openaisle is of the default IngressClass, and when it was made"
+    )
+    assert "write ingress.className: public" in finding.cure
 
 
 @pytest.mark.parametrize(

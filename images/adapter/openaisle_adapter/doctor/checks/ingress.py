@@ -42,6 +42,15 @@ def _ingress(view: View, ingress: Object) -> Finding:
             f"look whether the class {wanted} exists: kubectl get ingressclass",
             "no-address",
         )
+    if not wanted:
+        return Finding(
+            "ingress",
+            "fail",
+            f"the Ingress {name(ingress)} is of the default IngressClass, and when it was made "
+            "the cluster had none",
+            _other_class(classes),
+            "no-address",
+        )
     if wanted not in classes:
         return Finding(
             "ingress",
