@@ -27,6 +27,12 @@ def test_a_client_of_others_works(stack: Stack, root: pathlib.Path, client: str,
     assert re.search(line, done.stdout, re.MULTILINE), done.stdout
 
 
+def test_without_an_address_a_stack_is_started_and_ended(root: pathlib.Path):
+    done = run(root, "curl")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "data: [DONE]" in done.stdout
+
+
 def test_a_client_that_fails_is_named(stack: Stack, root: pathlib.Path):
     done = run(root, "--url", stack.adapter.url, "--key", "sk-wrong-0123456789", "curl", "openai-python")
     assert done.returncode == 1
