@@ -218,6 +218,10 @@ def test_of_karpenter_s_gpus_with_one_name_those_are_asked_for_that_have_the_mem
     large = karpenter(render, model="facebook/opt-30b", gpuFamily="ampere")
     assert large["In"] == ("karpenter.k8s.aws/instance-gpu-name", ["a100"])
     assert 40960 < int(large["Gt"][1][0]) < 81920
+    pod = render(model(model="facebook/opt-125m", gpuFamily="ada")).pod("openaisle-m")
+    required = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    keys = [[item["key"] for item in term["matchExpressions"]] for term in required["nodeSelectorTerms"]]
+    assert ["eks.amazonaws.com/instance-gpu-name", "eks.amazonaws.com/instance-gpu-memory"] in keys
     assert "Gt" not in karpenter(render, model="lab/unknown", gpuFamily="ampere")
 
 

@@ -29,8 +29,8 @@ def test_gke_s_driver_is_found(overlaid):
     ("family", "label", "value"),
     [
         ("turing", "karpenter.k8s.aws/instance-gpu-name", "t4"),
-        ("ampere-80gb", "karpenter.k8s.aws/instance-family", "p4de"),
-        ("volta-32gb", "karpenter.k8s.aws/instance-family", "p3dn"),
+        ("ampere", "karpenter.k8s.aws/instance-gpu-name", "a100"),
+        ("ampere", "eks.amazonaws.com/instance-gpu-name", "a100"),
     ],
 )
 def test_karpenter_makes_nodes_of_the_family(overlaid, family, label, value):

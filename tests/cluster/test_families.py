@@ -54,6 +54,8 @@ def simulated_nodes() -> dict[str, tuple[dict[str, str], str]]:
     # A sixth of an L4, as AWS' g6f.large has.
     fraction = {"karpenter.k8s.aws/instance-gpu-name": "l4", MEMORY: "2861"}
     nodes["karpenter-fraction"] = (fraction, "nvidia.com/gpu")
+    auto = {"eks.amazonaws.com/instance-gpu-name": "a10g", "eks.amazonaws.com/instance-gpu-memory": "22888"}
+    nodes["eks-auto"] = (auto, "nvidia.com/gpu")
     shared = {GKE: "nvidia-tesla-t4", "cloud.google.com/gke-gpu-sharing-strategy": "time-sharing"}
     nodes["gke-shared"] = (shared, "nvidia.com/gpu")
     return nodes
@@ -89,6 +91,9 @@ def cases() -> dict[str, tuple[dict[str, Any], set[str]]]:
             {"gpuFamily": family, "parameters": f"{half_b:.1f}b", "contextLength": 128},
             nodes_of(family, small=False),
         )
+    models["eks-auto"] = ({"gpuFamily": "ampere", "nodeSelector": {"simulated": "eks-auto"}}, {"eks-auto"})
+    for name in ("ampere-one", "ampere-four"):
+        models[name][1].add("eks-auto")
     for name in ("ada-one", "ada-four"):
         models[name][1].add("karpenter-fraction")
     nvidia = {name for name, (_, resource) in NODES.items() if resource == "nvidia.com/gpu"}

@@ -98,7 +98,8 @@ JSON array. Beside the keys of values.yaml each has
 {{- /*
 nodeSelectorTerms of a family, one for each label that may tell the GPU; none if it asks for no label.
 GPU feature discovery calls a slice, and a GPU that is shared in time, by another product name. GKE calls them
-as the whole GPU, and tells by further labels; Karpenter calls GPUs of any memory, and fractions of one, by one name.
+as the whole GPU, and tells by further labels. Karpenter calls GPUs of any memory, and fractions of one, by one name; EKS
+Auto Mode sets Karpenter's labels under a prefix of its own.
 */ -}}
 {{- define "openaisle.familyTerms" -}}
 {{- $shared := .sharedGpus }}
@@ -125,6 +126,11 @@ as the whole GPU, and tells by further labels; Karpenter calls GPUs of any memor
 {{- end }}
 {{- end }}
 {{- $terms = append $terms (dict "matchExpressions" $expressions) }}
+{{- if hasPrefix "karpenter.k8s.aws/" $label }}
+{{- $auto := list }}
+{{- range $expressions }}{{ $auto = append $auto (set (deepCopy .) "key" (replace "karpenter.k8s.aws/" "eks.amazonaws.com/" .key)) }}{{ end }}
+{{- $terms = append $terms (dict "matchExpressions" $auto) }}
+{{- end }}
 {{- end }}
 {{- toJson $terms }}
 {{- end }}
