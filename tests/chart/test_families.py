@@ -106,7 +106,7 @@ def test_a_family_chooses_image_and_number_format(render, family, variant, dtype
 
 def test_kepler_s_old_driver_is_let_through(render):
     container = render(model(model="facebook/opt-125m", gpuFamily="kepler")).container("openaisle-m")
-    assert {"name": "NVIDIA_REQUIRE_CUDA", "value": "cuda>=10.2"} in container["env"]
+    assert {"name": "NVIDIA_REQUIRE_CUDA", "value": "cuda>=11.0"} in container["env"]
 
 
 def test_several_families_are_required_together_and_preferred_in_order(render):
