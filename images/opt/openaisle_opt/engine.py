@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Collection
 
+from .errors import EngineError
 from .protocol import Cancel, Failure, Prompt, Stats, Step, Submit, Token
 from .runner import Choice, Runner
 from .scheduler import Batch, Chunk, NeverRuns, Scheduler
@@ -33,6 +34,10 @@ class Engine:
         self._num_generated_tokens = 0
         self._events = Step([], [], [], self.stats())
         self._is_changed = False
+
+    def close(self) -> None:
+        """End the processes that work for this one."""
+        self._runner.close()
 
     @property
     def has_work(self) -> bool:
@@ -199,5 +204,7 @@ class Engine:
 
 
 def _is_beyond_repair(error: Exception) -> bool:
-    """Whether the device is lost with the error, so that no later step can succeed."""
-    return "CUDA error" in str(error) or "HIP error" in str(error)
+    """Whether a device or a rank is lost with the error, so that no later step can succeed."""
+    return isinstance(error, EngineError) or any(
+        f"{what} error" in str(error) for what in ("CUDA", "HIP", "NCCL")
+    )

@@ -17,11 +17,11 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from .errors import EngineError, StartError
+from .errors import EngineError, StartError, sentence_of
 from .protocol import Cancel, Fatal, FromEngine, Progress, Ready, Submit, ToEngine
 from .settings import EngineSettings
 
@@ -60,24 +60,18 @@ def main(settings: EngineSettings, socket_path: str) -> None:
         connection, _ = listener.accept()
     with connection, Channel(connection) as channel:
         try:
-            engine, ready = load(settings, channel.report_progress)
-            channel.send(ready)
-            serve(engine, channel)
+            engine, ready = load(settings, channel.report_progress, channel.end)
+            with contextlib.closing(engine):
+                channel.send(ready)
+                serve(engine, channel)
         except ConnectionError:  # the other process is gone, and with it everybody who could be told
             return
         except Exception as error:  # noqa: BLE001 - the outermost loop: whatever it is, it is told and ends us
             if not isinstance(error, StartError):
                 _log.exception("the engine cannot go on")
             with contextlib.suppress(ConnectionError):
-                channel.send(Fatal(_sentence(error)))
+                channel.send(Fatal(sentence_of(error)))
             raise SystemExit(1) from None
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, StartError):
-        return str(error)
-    reason = " ".join(str(error).split())[:300].rstrip(".")
-    return f"The engine cannot go on because of {type(error).__name__}: {reason}; see its log above."
 
 
 def _die_with_parent() -> None:
@@ -100,7 +94,7 @@ class Channel:
         self._connection = connection
         self._encoder = msgspec.msgpack.Encoder()
         self._inbox: queue.SimpleQueue[ToEngine | None] = queue.SimpleQueue()
-        self._is_closed = False
+        self._sending = threading.Lock()
         self._last_progress_s = 0.0
         self._last_phase = ""
 
@@ -114,8 +108,15 @@ class Channel:
 
     def send(self, message: FromEngine) -> None:
         """Raises ConnectionError when the other process is gone."""
-        payload = self._encoder.encode(message)
-        self._connection.sendall(_LENGTH.pack(len(payload)) + payload)
+        with self._sending:
+            payload = self._encoder.encode(message)
+            self._connection.sendall(_LENGTH.pack(len(payload)) + payload)
+
+    def end(self, reason: str) -> NoReturn:
+        """Tell why the engine cannot go on, and end the process: from any thread, whatever the loop does."""
+        with contextlib.suppress(ConnectionError):
+            self.send(Fatal(reason))
+        os._exit(1)
 
     def report_progress(self, phase: str, fraction: float | None = None) -> None:
         """Tell what the loading does, not more often than somebody can read."""
@@ -151,8 +152,10 @@ class Channel:
         self._inbox.put(None)
 
 
-def load(settings: EngineSettings, progress: Callable[[str, float | None], None]) -> tuple[Engine, Ready]:
-    """The engine for a checkpoint, and what to say about it.
+def load(
+    settings: EngineSettings, progress: Callable[[str, float | None], None], on_lost: Callable[[str], None]
+) -> tuple[Engine, Ready]:
+    """The engine for a checkpoint, and what to say about it. `on_lost` is told why it can no longer go on.
 
     Raises:
         StartError: one sentence that names what is wrong.
@@ -160,7 +163,7 @@ def load(settings: EngineSettings, progress: Callable[[str, float | None], None]
     progress("starting", None)
     from .loading import load_engine  # brings torch
 
-    return load_engine(settings, progress)
+    return load_engine(settings, progress, on_lost)
 
 
 def serve(engine: Engine, channel: Channel) -> None:

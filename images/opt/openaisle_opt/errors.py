@@ -52,6 +52,14 @@ class EngineError(StartError):
     """The engine process could not start, or has ended."""
 
 
+def sentence_of(error: Exception) -> str:
+    """What to tell of an error that ends the engine."""
+    if isinstance(error, StartError):
+        return str(error)
+    reason = " ".join(str(error).split())[:300].rstrip(".")
+    return f"The engine cannot go on because of {type(error).__name__}: {reason}; see its log above."
+
+
 class ApiError(OpenAisleError):
     """An answer in OpenAI's error shape."""
 

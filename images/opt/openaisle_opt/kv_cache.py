@@ -1,6 +1,6 @@
 """The tensors that keep keys and values, in blocks.
 
-Shapes: `P` blocks, `H` heads, `B` tokens in a block, `D` head size.
+Shapes: `P` blocks, `H` heads of this rank, `B` tokens in a block, `D` head size.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 
 from .errors import SettingsError
 from .memory import GIB, Arena, dtype_size
-from .model import OptConfig
+from .model import OptConfig, Placement
 
 
 class KVCache:
@@ -20,10 +20,9 @@ class KVCache:
     Keys are transposed, so that a query meets all keys of a block at once.
     """
 
-    def __init__(
-        self, config: OptConfig, num_blocks: int, block_size: int, *, dtype: torch.dtype, device: torch.device
-    ):
-        heads, size = config.num_attention_heads, config.head_size
+    def __init__(self, config: OptConfig, num_blocks: int, block_size: int, place: Placement):
+        heads, size = place.ranks.share(config.num_attention_heads), config.head_size
+        dtype, device = place.dtype, place.device
         self.num_blocks = num_blocks
         self.block_size = block_size
         shapes = (num_blocks, heads, size, block_size), (num_blocks, heads, block_size, size)

@@ -14,12 +14,35 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from .settings import EngineSettings
 
 ENGINE = "openaisle_opt.engine_process:main"
+
+
+def start_python(module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    """`python -m module arguments` with this process' own search path; `options` are Popen's."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        stdin=subprocess.DEVNULL,
+        **options,
+    )
+
+
+def why_ended(name: str, code: int) -> str:
+    """A sentence on how a process of the engine ended."""
+    if code == -signal.SIGKILL:
+        return (
+            f"{name} was killed, most likely because memory ran out; give it more memory, a smaller "
+            "model, or a smaller --kv-cache-gib."
+        )
+    if code < 0:
+        return f"{name} was ended by {signal.Signals(-code).name}."
+    return f"{name} ended with exit code {code}; its own words are above."
 
 
 class EngineProcess:
@@ -29,16 +52,10 @@ class EngineProcess:
         """Start the process; the caller ends it with `stop`."""
         self._folder = tempfile.mkdtemp(prefix="openaisle-")
         self.socket_path = str(Path(self._folder) / "engine.sock")
-        command = [sys.executable, "-m", "openaisle_opt.launcher", target, self.socket_path]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        arguments = [target, self.socket_path, msgspec.json.encode(settings).decode()]
         try:
-            self._process = subprocess.Popen(
-                [*command, msgspec.json.encode(settings).decode()],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                # Out of the terminal's group: Ctrl-C is for the server, which ends the engine in time.
-                start_new_session=True,
-            )
+            # Out of the terminal's group: Ctrl-C is for the server, which ends the engine in time.
+            self._process = start_python("openaisle_opt.launcher", *arguments, start_new_session=True)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -49,14 +66,7 @@ class EngineProcess:
             code = self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             return None
-        if code == -signal.SIGKILL:
-            return (
-                "The engine was killed, most likely because memory ran out; give it more memory, a smaller "
-                "model, or a smaller --kv-cache-gib."
-            )
-        if code < 0:
-            return f"The engine was ended by {signal.Signals(-code).name}."
-        return f"The engine ended with exit code {code}; its own words are above."
+        return why_ended("The engine", code)
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """End the process, which leaves by itself once its socket is closed, and remove its folder."""

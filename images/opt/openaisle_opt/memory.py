@@ -24,6 +24,11 @@ def dtype_size(dtype: torch.dtype) -> int:
     return torch.empty(0, dtype=dtype).element_size()
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """As --dtype takes it."""
+    return str(dtype).removeprefix("torch.")
+
+
 class Arena:
     """Memory for the tensors of a CPU that live as long as the model.
 

@@ -16,9 +16,16 @@ from . import kernels
 from .attention import AttentionBatch, Cache, attend
 from .linear import PackedLinear, activation_dtype
 from .memory import Arena
+from .ranks import ALONE, Ranks
 
 FUSED = {"qkv_proj": ("q_proj", "k_proj", "v_proj")}
 """Parameter here -> the checkpoint's parameters that are its rows, in this order."""
+
+DIVIDED = {"q_proj": 0, "k_proj": 0, "v_proj": 0, "fc1": 0, "out_proj": 1, "fc2": 1}
+"""The checkpoint's linear layers that are divided between ranks -> the dimension of their weights [N, K].
+
+With features out (0) goes the bias; where it is features in (1), the ranks' results are summed. All else each
+rank has whole."""
 
 POSITION_OFFSET = 2
 """The first rows of the position table are not used: a heritage of padding in fairseq."""
@@ -46,21 +53,21 @@ class OptConfig:
     def head_size(self) -> int:
         return self.hidden_size // self.num_attention_heads
 
-    @property
-    def num_parameters(self) -> int:
-        """About: without biases and norms."""
+    def num_parameters(self, num_ranks: int = 1) -> int:
+        """Of each rank. About: without biases and norms."""
         layer = 4 * self.hidden_size**2 + 2 * self.hidden_size * self.ffn_dim
         embeddings = self.vocab_size * self.word_embed_proj_dim * (1 if self.tie_word_embeddings else 2)
         positions = self.max_position_embeddings * self.hidden_size
-        return self.num_hidden_layers * layer + embeddings + positions
+        return self.num_hidden_layers * layer // num_ranks + embeddings + positions
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a model's parameters are, and in which dtype."""
+    """Where a model's parameters are, in which dtype, and which part of them."""
 
     dtype: torch.dtype
     device: torch.device
+    ranks: Ranks = ALONE
 
 
 def _linear(
@@ -69,6 +76,28 @@ def _linear(
     return PackedLinear(
         in_features, out_features, bias=bias, dtype=place.dtype, device=place.device, activation=activation
     )
+
+
+class SummedLinear(PackedLinear):
+    """A linear layer of which each rank has some of the features in, so that the ranks' results add up."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool, place: Placement):
+        ranks = place.ranks
+        super().__init__(
+            ranks.share(in_features),
+            out_features,
+            bias=bias and ranks.is_first,  # it is added once
+            dtype=place.dtype,
+            device=place.device,
+        )
+        self._ranks = ranks
+
+    def forward(self, x: torch.Tensor, residual: torch.Tensor | None = None) -> torch.Tensor:
+        """This rank's features [M, K] -> [M, N], the same on all ranks"""
+        if self._ranks.size == 1:
+            return super().forward(x, residual)
+        y = self._ranks.sum(super().forward(x))
+        return y if residual is None else residual + y
 
 
 class LayerNorm(nn.Module):
@@ -113,16 +142,16 @@ class Embedding(nn.Module):
 
 
 class OptAttention(nn.Module):
-    """Multi-head attention with queries, keys and values from one projection."""
+    """Multi-head attention with queries, keys and values from one projection, for the heads of this rank."""
 
     def __init__(self, config: OptConfig, place: Placement):
         super().__init__()
         size = config.hidden_size
-        self.num_heads = config.num_attention_heads
+        self.num_heads = place.ranks.share(config.num_attention_heads)
         self.head_size = config.head_size
         self.scale = config.head_size**-0.5
-        self.qkv_proj = _linear(size, 3 * size, config.enable_bias, place)
-        self.out_proj = _linear(size, size, config.enable_bias, place)
+        self.qkv_proj = _linear(size, 3 * self.num_heads * self.head_size, config.enable_bias, place)
+        self.out_proj = SummedLinear(size, size, config.enable_bias, place)
 
     def forward(
         self, x: torch.Tensor, residual: torch.Tensor, cache: Cache, batch: AttentionBatch
@@ -138,11 +167,12 @@ class OptDecoderLayer(nn.Module):
     def __init__(self, config: OptConfig, place: Placement):
         super().__init__()
         size, affine = config.hidden_size, config.layer_norm_elementwise_affine
+        inner = place.ranks.share(config.ffn_dim)
         self.norm_before = config.do_layer_norm_before
         self.self_attn = OptAttention(config, place)
         self.self_attn_layer_norm = LayerNorm(size, affine, place)
-        self.fc1 = _linear(size, config.ffn_dim, config.enable_bias, place, config.activation_function)
-        self.fc2 = _linear(config.ffn_dim, size, config.enable_bias, place)
+        self.fc1 = _linear(size, inner, config.enable_bias, place, config.activation_function)
+        self.fc2 = SummedLinear(config.ffn_dim, size, config.enable_bias, place)
         self.final_layer_norm = LayerNorm(size, affine, place)
         self._weights: list[torch.Tensor | None] | None = None
         """All of them, if one call of the kernels computes the layer."""
@@ -169,7 +199,7 @@ class OptDecoderLayer(nn.Module):
         return self.final_layer_norm(self.fc2(self.fc1(x), x))
 
     def fuse(self) -> None:
-        """Let one call of the kernels compute the layer. Its linear parts must be packed."""
+        """Let one call of the kernels compute the layer. Its linear parts must be packed, and whole."""
         if self.fc1.activation != "relu":
             return
         attention = self.self_attn
@@ -247,7 +277,7 @@ class OptForCausalLM(nn.Module):
         if self.config.tie_word_embeddings:
             self.decoder.embed_tokens.read_from(self.lm_head)
         for module in self.modules():
-            if isinstance(module, OptDecoderLayer):
+            if isinstance(module, OptDecoderLayer) and self.place.ranks.size == 1:
                 module.fuse()
 
     def forward(

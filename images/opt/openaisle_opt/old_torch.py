@@ -6,6 +6,7 @@ for where they are used, and done without.
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,3 +44,9 @@ def _load(file: IO[bytes], **options: Any) -> Any:
 
 _READER = SimpleNamespace(__name__="reader", Unpickler=_Unpickler, load=_load)
 """What torch takes for the module `pickle`."""
+
+
+def bound_nccl() -> None:
+    """Let an operation of NCCL that waits longer than its timeout end the process, as later versions do."""
+    if torch.__version__.startswith("1."):
+        os.environ.setdefault("NCCL_ASYNC_ERROR_HANDLING", "1")

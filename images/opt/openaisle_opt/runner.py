@@ -1,4 +1,4 @@
-"""A batch of the scheduler -> tensors -> logits -> tokens and log-probabilities.
+"""A batch of the scheduler -> hidden states -> logits -> tokens and log-probabilities.
 
 Shapes: `T` tokens in the batch, `S` sequences, `R` rows of logits, `V` vocabulary.
 """
@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import torch
 
 from . import sampler
-from .attention import AttentionBatch, kernels_fit
-from .kv_cache import KVCache
-from .model import OptForCausalLM
+from .forward import Forward, inputs_of
 from .protocol import TokenLogprobs
 from .scheduler import Batch, Chunk
 from .sequence import Sequence
+from .workers import Workers
 
 _LOGITS_ELEMENTS = 1 << 23
 """Logits that one operation makes or copies: 32 MiB. Prompts have more, and so have the first tokens of
@@ -46,20 +45,19 @@ class StepOutput:
 
 
 class Runner:
-    """Runs the model over batches. Holds the model and the cache, and no request."""
+    """Runs the model over batches, on all ranks. Holds the model and the cache, and no request."""
 
-    def __init__(self, model: OptForCausalLM, cache: KVCache):
-        self.model = model
-        self.cache = cache
-        self.device = model.place.device
-        self._use_kernels = kernels_fit(cache.layers[0])
+    def __init__(self, forward: Forward, workers: Workers | None):
+        """`workers`: the other ranks, if there are any."""
+        self.model = forward.model
+        self.device = forward.model.place.device
+        self._forward = forward
+        self._workers = workers
 
     @torch.inference_mode()
     def run(self, batch: Batch) -> StepOutput:
         """Compute the batch's tokens, keep their keys and values, and choose the samples' next tokens."""
-        if batch.copies:
-            self.cache.copy(batch.copies)
-        hidden = self._forward(batch.chunks)
+        hidden = self._compute(batch)
         ends = []
         end = 0
         for chunk in batch.chunks:
@@ -73,55 +71,25 @@ class Runner:
         ]
         return StepOutput(self._choose(hidden, batch.chunks, ends), prompt_logprobs)
 
-    def _forward(self, chunks: Many[Chunk]) -> torch.Tensor:
-        """[T, hidden]"""
-        block_size = self.cache.block_size
-        token_ids, positions, slots = array("q"), array("q"), array("q")
-        query_starts = array("i", [0])
-        query_lens: list[int] = []
-        context_lens: list[int] = []
-        tables = array("i")
-        width = max([len(chunk.sequence.block_ids) for chunk in chunks])
-        padding = array("i", [0]) * width
-        num_decodes = 0
-        for chunk in chunks:
-            sequence, start, num_tokens = chunk.sequence, chunk.start, chunk.num_tokens
-            block_ids = sequence.block_ids
-            end = start + num_tokens
-            if num_tokens == 1 and num_decodes == len(query_lens):
-                num_decodes += 1
-                token_ids.append(sequence.token_ids[start])
-                positions.append(start)
-                slots.append(block_ids[start // block_size] * block_size + start % block_size)
-            else:
-                token_ids.extend(sequence.token_ids[start:end])
-                positions.extend(range(start, end))
-                slots.extend(
-                    [block_ids[p // block_size] * block_size + p % block_size for p in range(start, end)]
-                )
-            query_starts.append(len(token_ids))
-            query_lens.append(num_tokens)
-            context_lens.append(end)
-            tables.extend(block_ids)
-            tables.extend(padding[len(block_ids) :])
-        num_tokens, num_sequences = len(token_ids), len(chunks)
-        token_ids.extend(positions)
-        token_ids.extend(slots)
-        ids, places, slot_numbers = self._tensor(token_ids, torch.int64).view(3, num_tokens)
-        query_starts.extend(context_lens)
-        query_starts.extend(tables)
-        numbers = self._tensor(query_starts, torch.int32)
-        attention = AttentionBatch(
-            use_kernels=self._use_kernels,
-            num_decodes=num_decodes,
-            query_lens=query_lens,
-            context_lens=context_lens,
-            slots=slot_numbers,
-            query_starts_tensor=numbers[: num_sequences + 1],
-            context_lens_tensor=numbers[num_sequences + 1 : 2 * num_sequences + 1],
-            block_tables=numbers[2 * num_sequences + 1 :].view(num_sequences, width),
-        )
-        return self.model(ids, places, self.cache.layers, attention)
+    def close(self) -> None:
+        """End the other ranks."""
+        if self._workers is not None:
+            self._workers.close()
+
+    def _compute(self, batch: Batch) -> torch.Tensor:
+        """[T, hidden]
+
+        Raises:
+            EngineError: a rank could not do its part, so that the ranks' caches are no longer alike.
+        """
+        inputs = inputs_of(batch, self._forward.cache.block_size)
+        if self._workers is None:
+            return self._forward(inputs)
+        try:
+            self._workers.send(inputs)
+            return self._forward(inputs)
+        except Exception as error:
+            raise self._workers.failure(error) from error
 
     def _tensor(self, values: array[int] | array[float], dtype: torch.dtype) -> torch.Tensor:
         """A tensor on the device, without a Python object for each number."""

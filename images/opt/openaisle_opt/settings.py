@@ -43,6 +43,8 @@ class EngineSettings:
     prefix_caching: bool = True
     num_threads: int | None = None
     """Threads for one operation; None takes the cores that this process may use."""
+    tensor_parallel_size: int = 1
+    """GPUs, or with `device` "cpu" processes, between which each layer is divided."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Settings:
     max_waiting: int = 512
     """Sequences that may wait beyond `max_num_seqs` before a request is refused with 429."""
     num_threads: int | None = None
+    tensor_parallel_size: int = 1
     request_timeout_s: float = 0.0
     """How long an answer may take before it ends with 504; 0 sets no limit."""
     grace_period_s: float = 60.0
@@ -93,6 +96,7 @@ class Settings:
             kv_cache_gib=self.kv_cache_gib,
             prefix_caching=self.prefix_caching,
             num_threads=self.num_threads,
+            tensor_parallel_size=self.tensor_parallel_size,
         )
 
 
@@ -266,6 +270,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_number(int, 1, 4096),
         metavar="N",
         help="threads of the model on a CPU (the cores that this process may use)",
+    )
+    add(
+        "--tensor-parallel-size",
+        type=count,
+        default=default.tensor_parallel_size,
+        metavar="N",
+        help="GPUs between which each layer is divided, for a model that outgrows one; with --device cpu "
+        f"processes, which only tests want ({default.tensor_parallel_size})",
     )
     add(
         "--request-timeout-s",

@@ -1,8 +1,8 @@
 """config.json and checkpoint files -> a model whose parameters are filled.
 
 Tensors go one by one into parameters that already have their place and dtype, so no second copy of
-the model is ever in memory. Files are `.safetensors` or `.bin`, in one piece or in shards with an
-index.
+the model is ever in memory; of what is divided between ranks each reads its part. Files are
+`.safetensors` or `.bin`, in one piece or in shards with an index.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from . import old_torch
 from .errors import CheckpointError
 from .linear import ACTIVATIONS
-from .model import FUSED, OptConfig, OptForCausalLM, Placement
+from .model import DIVIDED, FUSED, OptConfig, OptForCausalLM, Placement
 
 _SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")
 _PREFIXES = ("model.decoder.", "decoder.")
@@ -192,6 +192,7 @@ def load_model(
 
 def _fill(model: OptForCausalLM, model_dir: Path, progress: Callable[[float], None]) -> None:
     """Copy the checkpoint's tensors to the model's parameters."""
+    ranks = model.place.ranks
     targets = _targets(model)
     missing = set(targets)
     total = sum(target.numel() for target in targets.values())
@@ -202,12 +203,16 @@ def _fill(model: OptForCausalLM, model_dir: Path, progress: Callable[[float], No
             if name not in missing:
                 continue  # a tied head, or a buffer of another program
             target = targets[name]
-            if target.shape != tensor.shape:
+            shape = list(target.shape)
+            dimension = _divided_dimension(name, target)
+            if dimension is not None:
+                shape[dimension] *= ranks.size
+            if shape != list(tensor.shape):
                 raise CheckpointError(
                     f"{path} has {name} in the shape {list(tensor.shape)}, but config.json asks for "
-                    f"{list(target.shape)}; the two belong to different models."
+                    f"{shape}; the two belong to different models."
                 )
-            target.copy_(tensor)
+            target.copy_(tensor if dimension is None else ranks.part(tensor, dimension))
             missing.remove(name)
             loaded += target.numel()
             progress(loaded / total)
@@ -223,6 +228,12 @@ def _canonical(name: str) -> str:
         if name.startswith(prefix):
             return "decoder." + name[len(prefix) :]
     return name
+
+
+def _divided_dimension(name: str, target: torch.Tensor) -> int | None:
+    """The dimension in which a tensor of the checkpoint is divided between ranks, None if it is not."""
+    dimension = DIVIDED.get(name.split(".")[-2])
+    return dimension if dimension is None or dimension < target.dim() else None
 
 
 def _targets(model: OptForCausalLM) -> dict[str, torch.Tensor]:

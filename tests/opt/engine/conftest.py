@@ -147,7 +147,7 @@ class Served:
         return [self.results[name] for name in names]
 
 
-def start(path: Path, **settings: Any) -> Served:
+def start(path: Path, on_lost: Callable[[str], None] = print, **settings: Any) -> Served:
     """An engine in float32 with room for everything, unless the settings say otherwise."""
     values: dict[str, Any] = {
         "dtype": "float32",
@@ -157,7 +157,7 @@ def start(path: Path, **settings: Any) -> Served:
         "kv_cache_gib": 0.05,
         "num_threads": 1,
     }
-    return Served(*load_engine(EngineSettings(str(path), **(values | settings)), lambda *_: None))
+    return Served(*load_engine(EngineSettings(str(path), **(values | settings)), lambda *_: None, on_lost))
 
 
 @pytest.fixture(scope="session")
