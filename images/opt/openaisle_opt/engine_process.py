@@ -44,8 +44,8 @@ core from the very thread that it waits for and makes steps ten times as long.""
 def main(settings: EngineSettings, socket_path: str) -> None:
     """Listen at `socket_path`, load the model, and serve the one process that connects.
 
-    Returns when that process closes the connection; exits with code 1 after a `Fatal`. The other
-    process decides about signals: what it wants to finish must not be cut off here.
+    Exits when that process closes the connection, and with code 1 after a `Fatal`. The other process
+    decides about signals: what it wants to finish must not be cut off here.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -61,17 +61,14 @@ def main(settings: EngineSettings, socket_path: str) -> None:
     with connection, Channel(connection) as channel:
         try:
             engine, ready = load(settings, channel.report_progress, channel.end)
-            with contextlib.closing(engine):
-                channel.send(ready)
-                serve(engine, channel)
+            channel.send(ready)
+            serve(engine, channel)
         except ConnectionError:  # the other process is gone, and with it everybody who could be told
-            return
+            os._exit(0)  # not by return: what torch has to do at its end may wait for other ranks
         except Exception as error:  # noqa: BLE001 - the outermost loop: whatever it is, it is told and ends us
             if not isinstance(error, StartError):
                 _log.exception("the engine cannot go on")
-            with contextlib.suppress(ConnectionError):
-                channel.send(Fatal(sentence_of(error)))
-            raise SystemExit(1) from None
+            channel.end(sentence_of(error))
 
 
 def _die_with_parent() -> None:

@@ -15,6 +15,7 @@ import threading
 import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -43,8 +44,13 @@ def main() -> None:
         line.send(Fatal(sentence_of(error)))
         sys.stderr.flush()
         os._exit(1)
-    # Nothing is left to do, and what torch would do at its end may wait for other ranks.
-    os._exit(0)
+    _leave(folder)
+
+
+def _leave(folder: str) -> NoReturn:
+    """End this process, and remove what the first rank leaves behind if it was killed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)  # not by return: what torch has to do at its end may wait for other ranks
 
 
 def _leave_with_first(descriptor: int, folder: str) -> None:
@@ -52,8 +58,7 @@ def _leave_with_first(descriptor: int, folder: str) -> None:
     poll = select.poll()
     poll.register(descriptor, 0)  # nothing but the end of the line
     poll.poll()
-    shutil.rmtree(folder, ignore_errors=True)  # a first rank that was killed could not do it
-    os._exit(0)
+    _leave(folder)
 
 
 def serve(line: Connection, rank: int, folder: Path, settings: EngineSettings) -> None:

@@ -140,4 +140,5 @@ class Workers:
         name = f"Rank {rank} of {len(self.fractions) + 1}"
         self._last_words = f"{name}: {fatal}" if fatal else why_ended(name, process.wait())
         self._has_last_words.set()
+        shutil.rmtree(self.folder, ignore_errors=True)  # this process may end now, and with it the others
         self._on_lost(self._last_words)
