@@ -1,6 +1,7 @@
-"""What the engine answers with the torch of the Python that runs this: `answers.py FOLDER...` prints JSON.
+"""What the engine answers with the torch of the Python that runs this, as JSON: `answers.py RANKS FOLDER...`.
 
-Each folder holds a checkpoint. The prompts are token ids, so no tokenizer is needed.
+Each folder holds a checkpoint, whose model is divided between RANKS processes. The prompts are token ids, so
+no tokenizer is needed.
 """
 
 from __future__ import annotations
@@ -26,13 +27,21 @@ SAMPLINGS = (
 
 
 def main() -> None:
-    answers = {folder: answer(folder) for folder in sys.argv[1:]}
+    num_ranks, *folders = sys.argv[1:]
+    answers = {folder: answer(folder, int(num_ranks)) for folder in folders}
     json.dump({"torch": torch.__version__, "answers": answers}, sys.stdout)
 
 
-def answer(folder: str) -> list[list[float]]:
+def answer(folder: str, num_ranks: int) -> list[list[float]]:
     """Token ids and log-probabilities of prompts that run together, by request."""
-    settings = EngineSettings(folder, dtype="float32", device="cpu", kv_cache_gib=0.05, num_threads=1)
+    settings = EngineSettings(
+        folder,
+        dtype="float32",
+        device="cpu",
+        kv_cache_gib=0.05,
+        num_threads=num_ranks,
+        tensor_parallel_size=num_ranks,
+    )
     engine, _ = load_engine(settings, lambda *_: None)
     chance = random.Random(5)
     answers: dict[str, list[float]] = {}
@@ -45,6 +54,7 @@ def answer(folder: str) -> list[list[float]]:
         step = engine.step()
         for token in step.tokens if step else ():
             answers[token.request_id] += [token.token_id, token.logprobs.logprob]
+    engine.close()
     return list(answers.values())
 
 

@@ -68,7 +68,7 @@ def join(ranks: Ranks, folder: Path, device: torch.device) -> None:
         timeout=_TIMEOUT,
     )
     # The first sum connects them and takes what memory they need for it, before anybody asks what is free.
-    ranks.sum(torch.zeros(1, device=device))
+    ranks.sum(torch.zeros(1, device=device)).item()
 
 
 def leave() -> None:
