@@ -72,6 +72,6 @@ def join(ranks: Ranks, folder: Path, device: torch.device) -> None:
 
 
 def leave() -> None:
-    """Undo `join`."""
+    """Undo `join`. Not where a process ends anyhow: NCCL may wait for ranks that are gone."""
     if distributed.is_initialized():
         distributed.destroy_process_group()

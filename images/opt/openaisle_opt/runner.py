@@ -14,6 +14,7 @@ import torch
 from . import sampler
 from .forward import Forward, inputs_of
 from .protocol import TokenLogprobs
+from .ranks import leave
 from .scheduler import Batch, Chunk
 from .sequence import Sequence
 from .workers import Workers
@@ -72,9 +73,10 @@ class Runner:
         return StepOutput(self._choose(hidden, batch.chunks, ends), prompt_logprobs)
 
     def close(self) -> None:
-        """End the other ranks."""
+        """End the other ranks, so that this process can belong to others."""
         if self._workers is not None:
             self._workers.close()
+            leave()
 
     def _compute(self, batch: Batch) -> torch.Tensor:
         """[T, hidden]
@@ -85,8 +87,8 @@ class Runner:
         inputs = inputs_of(batch, self._forward.cache.block_size)
         if self._workers is None:
             return self._forward(inputs)
+        self._workers.send(inputs)
         try:
-            self._workers.send(inputs)
             return self._forward(inputs)
         except Exception as error:
             raise self._workers.failure(error) from error

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -41,8 +42,8 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the outermost loop: whatever it is, it is told and ends us
         if not isinstance(error, StartError):
             _log.exception("rank %s cannot go on", rank)
-        line.send(Fatal(sentence_of(error)))
-        sys.stderr.flush()
+        with contextlib.suppress(ConnectionError):
+            line.send(Fatal(sentence_of(error)))
         os._exit(1)
     _leave(folder)
 

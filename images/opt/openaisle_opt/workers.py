@@ -6,6 +6,7 @@ answers that `gather` waits for; then it only listens. Before it ends because of
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import pickle
 import queue
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,7 +22,6 @@ from typing import Any
 
 import msgspec
 
-from . import ranks
 from .errors import EngineError
 from .launcher import start_python, why_ended
 from .protocol import Fatal, Progress
@@ -72,10 +73,17 @@ class Workers:
         self._watchers.append(watcher)
 
     def send(self, message: Any) -> None:
-        """Tell all of them."""
+        """Tell all of them.
+
+        Raises:
+            EngineError: one has ended.
+        """
         payload = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        for line in self._lines:
-            line.send_bytes(payload)
+        try:
+            for line in self._lines:
+                line.send_bytes(payload)
+        except OSError as error:
+            raise self.failure(error) from error
 
     def gather(self, report: Callable[[], None] = lambda: None) -> list[Any]:
         """One answer of each, in no order; `report` is called now and then meanwhile.
@@ -107,16 +115,18 @@ class Workers:
         """End them."""
         with self._lock:
             self._is_over = True
+        for line in self._lines:
+            with contextlib.suppress(OSError):  # it is gone already
+                line.send(None)
+        deadline = time.monotonic() + _LEAVE_S
         for line, process, watcher in zip(self._lines, self._processes, self._watchers, strict=True):
             try:
-                line.send(None)
-                process.wait(_LEAVE_S)
-            except (OSError, subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
             watcher.join()
             line.close()
-        ranks.leave()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _watch(self, rank: int, line: Connection, process: subprocess.Popen[bytes]) -> None:
