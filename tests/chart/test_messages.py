@@ -113,6 +113,10 @@ def test_names_that_cannot_be(refusal, values, message):
             {"gpuFamily": "turing", "dtype": "bfloat16"},
             "the family turing has no bfloat16; write dtype: float16 or leave dtype empty.",
         ),
+        (
+            {"gpuFamily": "mig-1g.10gb", "gpus": 2},
+            "gpus is 2 on gpuFamily mig-1g.10gb, and a model isn't divided between slices; choose a family",
+        ),
         ({"engine": "vllm"}, "engine vllm needs a GPU family; on cpu write engine: opt."),
         (
             {"engine": "vllm", "gpuFamily": "kepler"},
@@ -135,11 +139,15 @@ def test_gpus_that_cannot_be(refusal, settings, message):
         ),
         (
             {"model": "facebook/opt-66b", "gpuFamily": "ampere"},
-            "it takes 2 of them: write engine: vllm and gpus: 2, or choose a family with more memory.",
+            "(gpus: 1); it takes 2 of them: write gpus: 2, or choose a family with more memory.",
         ),
         (
             {"model": "facebook/opt-66b", "gpuFamily": "turing", "engine": "vllm", "gpus": 2},
-            "it takes 4 of them: write engine: vllm and gpus: 4",
+            "(gpus: 2); it takes 4 of them: write gpus: 4",
+        ),
+        (
+            {"model": "facebook/opt-66b", "gpuFamily": "kepler"},
+            "it takes 32 of them, so choose a family with more memory.",
         ),
         (
             {"model": "lab/private", "parameters": "66b", "gpuFamily": "volta"},

@@ -161,6 +161,19 @@ def test_a_large_model_gets_the_time_to_be_fetched(render, size):
     assert probe["failureThreshold"] * probe["periodSeconds"] >= 240 + gigabytes * 1000 / 20
 
 
+def test_a_model_that_outgrows_a_gpu_is_divided_between_those_of_a_pod(render):
+    values = model(model="facebook/opt-66b", gpuFamily="hopper", gpus=2)
+    container = render(values).container("openaisle-m")
+    assert "--tensor-parallel-size=2" in container["args"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    assert {"name": "shared-memory", "mountPath": "/dev/shm"} in container["volumeMounts"]
+
+
+def test_a_model_on_one_gpu_is_not_divided(render):
+    args = render(model(model="facebook/opt-1.3b", gpuFamily="hopper")).container("openaisle-m")["args"]
+    assert not any("tensor-parallel" in arg for arg in args)
+
+
 class TestVllm:
     values = model(model="facebook/opt-30b", engine="vllm", gpuFamily="ampere", gpus=2)
 

@@ -166,7 +166,6 @@ def test_warn_of_what_may_go_wrong(notes):
     text = notes(model(model="facebook/opt-1.3b", gpuFamily="turing", gpus=2))
     assert "m is downloaded again for each new pod (3 GiB or more)" in text
     assert "m needs a node with 2 x nvidia.com/gpu of the family turing." in text
-    assert "m reserves 2 GPUs a replica, of which engine opt uses one" in text
 
 
 def test_without_models_say_so(notes):

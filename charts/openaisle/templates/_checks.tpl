@@ -123,6 +123,9 @@ dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image."
 {{- if and (not .resourceName) (gt (int .gpus) 0) }}
 {{- $errors = append $errors (printf "%s: gpus is %d on gpuFamily %s, which has no GPUs; choose a GPU family (%s) or remove gpus." $where (int .gpus) (first .families) (include "openaisle.gpuFamilyNames" $context)) }}
 {{- end }}
+{{- if and (gt (int .gpus) 1) (include "openaisle.isSlice" .) }}
+{{- $errors = append $errors (printf "%s: gpus is %d on gpuFamily %s, and a model isn't divided between slices; choose a family of whole GPUs, or write replicas for more requests." $where (int .gpus) (first .families)) }}
+{{- end }}
 {{- if not .variant }}
 {{- $errors = append $errors (printf "%s: no one image serves the families %s; write a model for each, with the same servedModelName." $where (join " and " .families)) }}
 {{- end }}
@@ -158,6 +161,11 @@ dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image."
 {{- toJson $errors }}
 {{- end }}
 
+{{- /* Not empty for a model on a slice of a GPU. */ -}}
+{{- define "openaisle.isSlice" -}}
+{{- if or (hasPrefix "nvidia.com/mig-" .resourceName) (hasPrefix "mig-" (first .families)) }}yes{{ end }}
+{{- end }}
+
 {{- /* Not empty where vLLM's published image runs: NVIDIA from volta on. */ -}}
 {{- define "openaisle.vllmRuns" -}}
 {{- $runs := hasPrefix "nvidia.com/" .resourceName }}
@@ -180,9 +188,10 @@ dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image."
 {{- $count := divf $total (subf $largest 1.0) | ceil | int }}
 {{- $power := 1 }}
 {{- range until 16 }}{{ if lt $power $count }}{{ $power = mul $power 2 | int }}{{ end }}{{ end }}
+{{- /* More than 8 divide no OPT's heads, and a slice isn't joined to others. */}}
 {{- $advice := printf "it takes %d of them, so choose a family with more memory" $power }}
-{{- if include "openaisle.vllmRuns" $model }}{{ $advice = printf "it takes %d of them: write engine: vllm and gpus: %d, or choose a family with more memory" $power $power }}{{ end }}
-{{- $errors = append $errors (printf "%s: the model doesn't fit: %s; with 1 GiB for the runtime that is %.1f GiB, and the largest GPU of the family %s has %.1f GiB (engine %s uses %d); %s." $where $numbers (addf $total 1.0) $name $largest $model.engine (ternary (int $model.gpus) 1 (eq $model.engine "vllm")) $advice) }}
+{{- if and (le $power 8) (not (include "openaisle.isSlice" $model)) }}{{ $advice = printf "it takes %d of them: write gpus: %d, or choose a family with more memory" $power $power }}{{ end }}
+{{- $errors = append $errors (printf "%s: the model doesn't fit: %s; with 1 GiB for the runtime that is %.1f GiB, and the largest GPU of the family %s has %.1f GiB (gpus: %d); %s." $where $numbers (addf $total 1.0) $name $largest (int $model.gpus) $advice) }}
 {{- end }}
 {{- if and (eq $model.dtype "bfloat16") $family.gpus (ne $family.dtype "bfloat16") }}
 {{- $errors = append $errors (printf "%s: the family %s has no bfloat16; write dtype: %s or leave dtype empty." $where $name $family.dtype) }}

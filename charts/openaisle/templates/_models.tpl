@@ -48,13 +48,12 @@ JSON array. Beside the keys of values.yaml each has
 {{- end }}
 {{- $dtype := default (include "openaisle.commonDtype" (dict "context" $root "families" $families)) $model.dtype }}
 {{- $footprint := include "openaisle.footprint" (dict "parameters" $model.parameters "model" $model.model "dtype" $dtype "contextLength" $model.contextLength) | fromJson }}
-{{- $spread := ternary $gpus 1 (eq $model.engine "vllm") }}
 {{- $terms := list }}
 {{- $fits := list }}
 {{- $env := list }}
 {{- range $families }}
 {{- $env = concat $env (default list (get $root.Values.gpuFamilies .).env) }}
-{{- $sizes := dict "family" (get $root.Values.gpuFamilies .) "footprint" $footprint "gpus" $spread "sharedGpus" $model.sharedGpus }}
+{{- $sizes := dict "family" (get $root.Values.gpuFamilies .) "footprint" $footprint "gpus" $gpus "sharedGpus" $model.sharedGpus }}
 {{- $fits = append $fits (include "openaisle.fittingGpus" $sizes | fromJsonArray | empty | not) }}
 {{- $terms = append $terms (include "openaisle.familyTerms" $sizes | fromJsonArray) }}
 {{- end }}
@@ -137,7 +136,7 @@ Auto Mode sets Karpenter's labels under a prefix of its own.
 
 {{- /*
 Requests and limits of a model's container. On cpu the memory holds the weights, the cache and 1 GiB
-for the programs; on a GPU family it holds the weights while they are read.
+for the programs; on a GPU family it holds the weights while they are read. Each further GPU has a process of its own.
 */ -}}
 {{- define "openaisle.modelResources" -}}
 {{- $weights := default 0.0 .footprint.weightsGiB }}
@@ -145,8 +144,8 @@ for the programs; on a GPU family it holds the weights while they are read.
 {{- $requests := dict "cpu" "1" "memory" "1536Mi" }}
 {{- $limits := dict "cpu" "4" "memory" "3Gi" }}
 {{- if .resourceName }}
-{{- $memory := printf "%dGi" (addf 4.0 $weights | ceil | int) }}
-{{- $requests = dict "cpu" "2" "memory" $memory }}
+{{- $memory := printf "%dGi" (addf 4.0 (mulf 2.0 (subf (float64 .gpus) 1.0)) $weights | ceil | int) }}
+{{- $requests = dict "cpu" (max 2 (int .gpus) | toString) "memory" $memory }}
 {{- $limits = dict "cpu" "8" "memory" $memory }}
 {{- else if gt $weights 0.1 }}
 {{- $memory := printf "%dGi" (addf 1.0 (mulf 1.1 $weights) (mulf 8.0 $cache) | ceil | int) }}

@@ -69,10 +69,6 @@ NOTE: {{ .name }} needs a node with {{ int .gpus }} x {{ .resourceName }} of the
 
   kubectl get nodes -o custom-columns='NODE:.metadata.name,GPU:.metadata.labels.nvidia\.com/gpu\.product,COUNT:.status.allocatable.{{ .resourceName | replace "." "\\." }}'
 {{- end }}
-{{- if and (gt (int .gpus) 1) (eq .engine "opt") }}
-
-WARNING: {{ .name }} reserves {{ int .gpus }} GPUs a replica, of which engine opt uses one; write engine: vllm to spread a model, or more replicas.
-{{- end }}
 {{- end }}
 {{- with $root.Values }}
 {{- if and .auth.existingSecret .auth.keys }}

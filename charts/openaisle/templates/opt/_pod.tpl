@@ -153,6 +153,9 @@ args:
   - {{ printf "--served-model-name=%s" .servedName | quote }}
   - --dtype={{ .dtype }}
   - --device={{ ternary "cuda" "cpu" (ne .resourceName "") }}
+  {{- if gt (int .gpus) 1 }}
+  - --tensor-parallel-size={{ int .gpus }}
+  {{- end }}
   {{- if not .resourceName }}
   # As many as processors are reserved: each step waits for its slowest thread, so one more than a busy node
   # runs makes it many times slower.
