@@ -157,11 +157,12 @@ def test_no_random_key_is_made_where_one_is_given(caplog, secret):
 
 
 def test_each_file_of_the_folder_is_a_key_with_its_owners_name(secret):
-    secret.write(alice="sk-alice\n", bob="sk-bob")
+    secret.write(alice="sk-alice\n", bob="sk-bob", carol="\ufeffsk-carol\r\n")
     keys = keys_from(Settings(keys_dir=secret.path, api_key="sk-root"))
-    assert [opens(keys, key) for key in ("sk-alice", "sk-bob", "sk-root", "..data")] == [
+    assert [opens(keys, key) for key in ("sk-alice", "sk-bob", "sk-carol", "sk-root", "..data")] == [
         "alice",
         "bob",
+        "carol",
         "api-key",
         None,
     ]

@@ -172,6 +172,7 @@ def said_by_main(capsys, monkeypatch):
         (["--backend", "=http://a"], "'=http://a' is neither"),
         (["--port", "many"], "'many' is not a number"),
         (["--port", "70000"], "70000 is not between 0 and 65535"),
+        (["--max-body-bytes", "0"], "0 is not between 1 and 2147483647"),
         (["--nope"], "--nope"),
         (
             ["--backend", "http://a", "--path-prefix", "openaisle"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import hashlib
 import hmac
 import logging
@@ -144,12 +145,12 @@ def _both_forms(auth_token: str) -> list[bytes]:
 
 
 def _usable_key(key: bytes, source: str) -> bytes:
-    """The key without the newline that editors and `echo` leave at its end.
+    """The key without the byte order mark and the newline that editors and `echo` leave around it.
 
     Raises:
         StartError: no client could send such a key.
     """
-    key = key.rstrip(b"\r\n")
+    key = key.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
     if not key:
         raise StartError(f"The key in {source} is empty.")
     if any(byte <= 0x20 or byte == 0x7F for byte in key):

@@ -93,7 +93,7 @@ def _number(kind: type, minimum: float, maximum: float) -> Callable[[str], float
         except ValueError:
             raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
         if not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(f"{text} is not between {minimum:g} and {maximum:g}")
+            raise argparse.ArgumentTypeError(f"{text} is not between {minimum:.10g} and {maximum:.10g}")
         return value
 
     return read
