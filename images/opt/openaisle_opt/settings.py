@@ -152,7 +152,7 @@ def _number(kind: type, minimum: float, maximum: float) -> Callable[[str], float
             what = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"'{text}' is not {what}") from None
         if not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(f"{text} is not between {minimum:g} and {maximum:g}")
+            raise argparse.ArgumentTypeError(f"{text} is not between {minimum:.10g} and {maximum:.10g}")
         return int(value) if kind is int else value
 
     return read

@@ -160,6 +160,7 @@ def test_a_model_that_the_hub_has_not_is_one_sentence(start: Start, hub: Hub, tm
     [
         (["--model", "/no/such/folder"], "There is no folder /no/such/folder"),
         (["--port", "x"], "'x' is not a whole number"),
+        (["--max-model-len", "0"], "0 is not between 1 and 2147483647"),
         (["--host", "not an address"], "is not an address to listen on"),
         (["--chat-template", "/no/such/file"], "there is no file '/no/such/file'"),
     ],
