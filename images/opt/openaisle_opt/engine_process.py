@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import queue
 import signal
@@ -52,7 +51,6 @@ def main(settings: EngineSettings, socket_path: str) -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN_COUNT)  # read when torch is imported
     # torch works without NumPy, which only takes room here; it warns once all the same.
     warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
-    _die_with_parent()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(socket_path)
         listener.listen(1)
@@ -69,19 +67,6 @@ def main(settings: EngineSettings, socket_path: str) -> None:
             if not isinstance(error, StartError):
                 _log.exception("the engine cannot go on")
             channel.end(sentence_of(error))
-
-
-def _die_with_parent() -> None:
-    """End this process when the one that started it is gone, even before it has connected."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        parent.join()
-        os._exit(0)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 class Channel:
