@@ -159,7 +159,7 @@ def evict(release: Release, pod: str) -> None:
 
 
 @pytest.mark.parametrize("chart", RELEASED, ids=lambda chart: chart.stem)
-def test_an_upgrade_from_a_released_chart_keeps_its_key_and_its_values_and_loses_no_request(
+def test_an_upgrade_from_a_released_chart_and_back_keeps_key_and_values_and_loses_no_request(
     new_namespace, bystander, chart
 ):
     namespace = new_namespace()
@@ -179,6 +179,10 @@ def test_an_upgrade_from_a_released_chart_keeps_its_key_and_its_values_and_loses
     with load(namespace, key, bystander, model="ours") as outcomes:
         wait_for("a completion", lambda: "200" in outcomes)
         namespace.upgrade("--reset-then-reuse-values", "--set=image.tag=")
+        wait_for_rollouts(namespace)
+        namespace.helm("rollback", "openaisle")
+        wait_for_rollouts(namespace)
+        namespace.helm("rollback", "openaisle", "2")
         wait_for_rollouts(namespace)
         time.sleep(1)
     assert set(outcomes) == {"200"}

@@ -119,7 +119,7 @@ def way(request: Any, installed: Namespace, certificate: Any, ingress_url: str) 
 
         def answers() -> bool:
             try:
-                return way.send("GET", "/v1/models").status_code == 200
+                return all(way.send("GET", path).status_code == 200 for path in ("/v1/models", "/"))
             except httpx.TransportError:
                 return False
 

@@ -11,6 +11,7 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- end }}
 
 {{- define "openaisle.checkValues" -}}
+{{- include "openaisle.refuse" (include "openaisle.nullErrors" . | fromJsonArray) }}
 {{- $errors := list }}
 {{- $hints := .Files.Get "files/hints.yaml" | fromYaml }}
 {{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" $hints.values "values" .Values "defaults" .Values "prefix" "") | fromJsonArray) }}
@@ -39,6 +40,29 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- $errors = concat $errors (include "openaisle.familyErrors" (dict "context" $ "where" $where "gpuFamily" (default $.Values.modelDefaults.gpuFamily .gpuFamily)) | fromJsonArray) }}
 {{- end }}
 {{- include "openaisle.refuse" $errors }}
+{{- end }}
+
+{{- /* A JSON array of the keys that are null: Helm takes the default of such a key away. */ -}}
+{{- define "openaisle.nullErrors" -}}
+{{- $errors := list }}
+{{- $missing := "" }}
+{{- range $path := .Files.Get "files/required.yaml" | fromYamlArray }}
+{{- if not (and $missing (hasPrefix $missing $path)) }}
+{{- $node := $.Values }}
+{{- $there := true }}
+{{- range $key := splitList "." $path }}
+{{- if $there }}
+{{- $there = and (kindIs "map" $node) (hasKey $node $key) }}
+{{- if $there }}{{ $node = get $node $key }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if or (not $there) (kindIs "invalid" $node) }}
+{{- $missing = printf "%s." $path }}
+{{- $errors = append $errors (printf "%s: it is null (there is nothing behind it), which takes the chart's defaults away; remove the line." $path) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $errors }}
 {{- end }}
 
 {{- /*
@@ -229,7 +253,7 @@ dict "hints" {wrong: right} "values" .. "defaults" {right: ..} "prefix" "image."
 {{- $errors = append $errors "httpRoute.parentRefs: name the Gateway that serves the route, for example [{name: public, namespace: gateways}]." }}
 {{- end }}
 {{- with .Values.ingress }}
-{{- $named := join " " (keys .annotations) | contains "cert-manager.io/" | or .tls.clusterIssuer }}
+{{- $named := join " " (keys (default dict .annotations)) | contains "cert-manager.io/" | or .tls.clusterIssuer }}
 {{- if and .enabled .tls.enabled (not $named) (lookup "v1" "ConfigMap" $namespace "kube-root-ca.crt") }}
 {{- $secret := default (printf "%s-tls" (include "openaisle.fullname" $)) .tls.secretName }}
 {{- if not (lookup "v1" "Secret" $namespace $secret) }}

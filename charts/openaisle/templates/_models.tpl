@@ -21,7 +21,9 @@ JSON array. Beside the keys of values.yaml each has
 {{- include "openaisle.checkValues" . }}
 {{- $models := list }}
 {{- range .Values.models }}
-{{- $model := mergeOverwrite (deepCopy $root.Values.modelDefaults) (deepCopy .) }}
+{{- /* What is empty by default may be null in the values. */}}
+{{- $empty := dict "parameters" "" "weights" (dict "path" "") "tolerations" list "resources" dict "env" list "extraArgs" list "nodeSelector" dict }}
+{{- $model := mergeOverwrite $empty (deepCopy $root.Values.modelDefaults) (deepCopy .) }}
 {{- $families := kindIs "string" $model.gpuFamily | ternary (list $model.gpuFamily) $model.gpuFamily }}
 {{- $family := get $root.Values.gpuFamilies (first $families) }}
 {{- $resource := default "" $family.resourceName }}

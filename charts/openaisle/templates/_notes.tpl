@@ -28,7 +28,7 @@ Parts of NOTES.txt:
 {{- if .Values.auth.existingSecret -}}
 KEY=$(kubectl -n {{ .Release.Namespace }} get secret {{ $secret }} -o go-template='{{ "{{range .data}}{{. | base64decode}}{{\"\\n\"}}{{end}}" }}' | head -1)
 {{- else -}}
-{{- $name := .Values.auth.keys | empty | ternary "default" (keys .Values.auth.keys | sortAlpha | first) -}}
+{{- $name := keys (default dict .Values.auth.keys) | sortAlpha | first | default "default" -}}
 KEY=$(kubectl -n {{ .Release.Namespace }} get secret {{ $secret }} -o jsonpath='{.data.{{ $name | replace "." "\\." }}}' | base64 -d)
 {{- end }}
 {{- end }}
@@ -37,7 +37,7 @@ KEY=$(kubectl -n {{ .Release.Namespace }} get secret {{ $secret }} -o jsonpath='
 {{- $name := include "openaisle.fullname" . }}
 {{- $namespace := .Release.Namespace }}
 {{- $prefix := .Values.ingress.pathPrefix }}
-{{- $scheme := .Values.ingress.tls.enabled | ternary "https" "http" }}
+{{- $scheme := default false .Values.ingress.tls.enabled | ternary "https" "http" }}
 {{- if and .Values.ingress.enabled .Values.ingress.host }}
   URL={{ $scheme }}://{{ .Values.ingress.host }}{{ $prefix }}
 {{- else if .Values.ingress.enabled }}
@@ -76,7 +76,7 @@ NOTE: {{ .name }} needs a node with {{ int .gpus }} x {{ .resourceName }} of the
 WARNING: auth.keys isn't used, because auth.existingSecret names {{ .auth.existingSecret }}.
 {{- end }}
 {{- $kept := lookup "v1" "Secret" $root.Release.Namespace (include "openaisle.keysSecret" $root) }}
-{{- $keys := concat (keys .auth.keys) (keys (default dict (get $kept "data"))) }}
+{{- $keys := concat (keys (default dict .auth.keys)) (keys (default dict (get $kept "data"))) }}
 {{- if or $kept .auth.keys }}
 {{- range $name, $_ := .auth.limits.keys }}
 {{- if not (has $name $keys) }}
