@@ -12,7 +12,8 @@ Helpers for every template:
   openaisle.keysSecret                    name of the Secret with the clients' keys
   openaisle.dnsEgress                     a NetworkPolicy rule that lets pods resolve names
 
-_models.tpl resolves `models`, _sizes.tpl knows how large they are, _checks.tpl refuses what cannot work.
+_models.tpl resolves `models`, _sizes.tpl knows how large they are, _checks.tpl refuses what cannot work, with the help of
+_keys.tpl and _forms.tpl.
 */ -}}
 
 {{- define "openaisle.name" -}}
