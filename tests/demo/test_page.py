@@ -287,6 +287,98 @@ def test_the_text_is_not_there_for_another_tab_or_the_next_visit(page: Page) -> 
     expect(opened.value.locator("#text")).to_have_value("")
 
 
+def link_of(page: Page) -> str:
+    """What “Copy link” leaves in the address bar."""
+    before = page.url
+    page.click("#share")
+    page.wait_for_url(lambda url: url != before)
+    return page.url
+
+
+def test_a_link_opens_the_text_with_its_model_and_parameters_and_asks_nothing(
+    page: Page, open_page: Open, adapter: Any
+) -> None:
+    text = "Once 🙂 upon\n<script>alert(1)</script> שלום"
+    write(page, text)
+    page.fill("#param-temperature", "0.3")
+    page.fill("#param-n", "2")
+    page.fill("#param-seed", "7")
+    page.select_option("#model", "facebook/opt-125m")
+    link = link_of(page)
+    assert KEY not in link
+
+    other = open_page(link)
+    expect(other.locator("#text")).to_have_value(text)
+    other.fill("#key", KEY)
+    other.press("#key", "Enter")
+    expect(other.locator("#model")).to_have_value("facebook/opt-125m")
+    expect(other.locator("#param-temperature")).to_have_value("0.3")
+    assert adapter.requests == []
+    generate(other)
+    assert {name: adapter.requests[0][name] for name in ("temperature", "n", "seed", "prompt")} == {
+        "temperature": 0.3,
+        "n": 2,
+        "seed": 7,
+        "prompt": text,
+    }
+
+
+def test_a_link_that_is_opened_in_a_used_tab_keeps_the_text_that_was_there(page: Page) -> None:
+    write(page, "From the link")
+    link = link_of(page)
+    write(page, "What I wrote since")
+    page.evaluate("location.hash = '#text'")
+    page.evaluate(f"location.href = {link!r}")
+    expect(page.locator("#text")).to_have_value("From the link")
+    write(page, "From the link, and on")
+    page.reload()
+    expect(page.locator("#text")).to_have_value("From the link, and on")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "#v=1",
+        "#v=1&d=",
+        "#v=1&d=%%%",
+        "#v=1&d=AAAA",
+        "#v=2&d=q1YqSa0oUbJSAgA",
+        "#v=1&d=" + 9000 * "A",
+        "#nonsense",
+    ],
+    ids=lambda end: end[:12],
+)
+def test_a_link_that_was_cut_or_made_up_is_an_empty_page(open_page: Open, demo_url: str, end: str) -> None:
+    page = open_page(f"{demo_url}/{end}")
+    expect(page.locator("#samples button")).to_have_count(3)
+    expect(page.locator("#text")).to_have_value("")
+
+
+def test_parameters_of_a_link_that_cannot_be_are_the_pages_own(page: Page, open_page: Open) -> None:
+    link = page.evaluate(
+        """async () => {
+            const { writeLink } = await import("./link.js");
+            const wrong = { n: 1e9, temperature: "hot", top_p: -1, stop: [3], seed: {}, evil: 1 };
+            const params = { ...wrong, max_tokens: 12.4 };
+            return writeLink(location.href, { model: 5, text: "Once", params });
+        }"""
+    )
+    other = open_page(link)
+    expect(other.locator("#text")).to_have_value("Once")
+    expect(other.locator("#param-max_tokens")).to_have_value("12")
+    for name, value in {"n": "1", "temperature": "1", "top_p": "1", "seed": ""}.items():
+        expect(other.locator(f"#param-{name}")).to_have_value(value)
+
+
+def test_a_text_too_long_for_a_link_is_told_so(page: Page) -> None:
+    # Random numbers cannot be packed to much less.
+    write(page, page.evaluate("[...crypto.getRandomValues(new Uint8Array(20000))].join('-')"))
+    page.click("#share")
+    expect(page.locator("#share")).to_have_text("Too long for a link")
+    assert "#" not in page.url
+    expect(page.locator("#share")).to_have_text("Copy link")
+
+
 # --- probabilities ------------------------------------------------------------------------------
 
 

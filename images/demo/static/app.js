@@ -1,6 +1,7 @@
 /** Wires the page: actions into the state, the state onto the page, requests in between. */
 import { Api } from "./api.js";
 import { Key } from "./key.js";
+import { readLink, writeLink } from "./link.js";
 import { store, stored } from "./memory.js";
 import { Painter } from "./painter.js";
 import { buildParams, defaultParams, limitsFrom, requestBody } from "./params.js";
@@ -26,6 +27,8 @@ let state = { ...initialState(), params: defaultParams() };
 /** The server's own description of a request's parameters. */
 let schema = {};
 let modelsTimer = 0;
+/** The model of the link that was opened. */
+let linkedModel = "";
 /** The request that failed, where sending it again makes sense; null otherwise. */
 let failed = null;
 
@@ -60,7 +63,7 @@ async function loadModels() {
     const list = await api.models(asked);
     if (asked !== key.value) return;
     key.judge();
-    dispatch({ type: "models/loaded", list, preferred: stored(localStorage, "openaisle.model") });
+    dispatch({ type: "models/loaded", list, preferred: linkedModel || stored(localStorage, "openaisle.model") });
     setLimits();
     // A model that is still loading does not know its context yet.
     const isComplete = list.length && list.every((model) => model.max_model_len !== null);
@@ -174,17 +177,41 @@ function branch(index, { label, logprob, top, asked }) {
   generate();
 }
 
-async function copyText(text, button) {
+/** Puts the link into the address bar too: where a page may not write to the clipboard, it is copied from there. */
+async function share() {
+  const link = await writeLink(root, { model: state.model, text: currentText(state), params: state.params });
+  if (!link) return flash($("share"), STRINGS.linkTooLong);
+  history.replaceState(null, "", link);
+  return copyText(link, $("share"), STRINGS.linkInAddress);
+}
+
+/** Shows the text of a link; the one that was there stays in the tree. */
+function openLink({ model, text, params }) {
+  if (state.run) return;
+  dispatch({ type: "cleared", text });
+  dispatch({ type: "params", params });
+  linkedModel = model;
+  if (state.models.list.some(({ id }) => id === model)) dispatch({ type: "model", model });
+  setLimits();
+}
+
+/** @param {string} [refused] what the button says for a while where the clipboard is closed to the page */
+async function copyText(text, button, refused = STRINGS.copyFailed) {
   let isCopied = true;
   try {
     await navigator.clipboard.writeText(text);
   } catch {
     isCopied = false;
   }
-  const words = button.textContent;
-  button.textContent = isCopied ? STRINGS.copied : words;
-  announce(isCopied ? STRINGS.copied : STRINGS.copyFailed);
-  setTimeout(() => (button.textContent = words), 1500);
+  flash(button, isCopied ? STRINGS.copied : refused);
+}
+
+/** Lets a button say something else for a while. */
+function flash(button, text) {
+  button.dataset.words ??= button.textContent;
+  button.textContent = text;
+  announce(text);
+  setTimeout(() => (button.textContent = button.dataset.words), Math.max(1500, 60 * text.length));
 }
 
 /** Opens the request as code. The module is fetched now: the page is there sooner without it. */
@@ -269,6 +296,7 @@ function listenToButtons() {
     dispatch({ type: "cleared" });
     $("text").focus();
   });
+  on("share", "click", share);
   on("undo", "click", ACTIONS.undo);
   on("redo", "click", ACTIONS.redo);
   on("previous", "click", () => ACTIONS.turn(-1));
@@ -303,6 +331,10 @@ function listenToChoices() {
   // A reload, a crash or a look at another page takes no text along; the tab's own storage ends with the tab.
   document.addEventListener("visibilitychange", keepText);
   window.addEventListener("pagehide", keepText);
+  window.addEventListener("hashchange", async () => {
+    const link = await readLink(location.hash);
+    if (link) openLink(link);
+  });
   window.addEventListener("online", () => state.models.phase === "failed" && loadModels());
 }
 
@@ -332,9 +364,12 @@ async function begin() {
   listenToChoices();
   listenToKeys(ACTIONS, () => $("single-keys").checked);
   painter.paint(state);
-  const kept = stored(sessionStorage, TEXT);
-  if (kept) dispatch({ type: "edited", text: kept });
   $("text").focus();
+  const kept = stored(sessionStorage, TEXT);
+  const isBack = ["reload", "back_forward"].includes(performance.getEntriesByType("navigation")[0]?.type);
+  const link = kept && isBack ? null : await readLink(location.hash);
+  if (link) openLink(link);
+  else if (kept) dispatch({ type: "edited", text: kept });
   loadModels();
   const [config, description] = await Promise.all([api.pageConfig(), api.description()]);
   schema = description.schema;

@@ -116,6 +116,7 @@ export class Painter {
     $("regenerate").disabled = !canRegenerate(state);
     $("score").disabled = Boolean(run) || !segments.length || !state.model;
     $("clear").disabled = Boolean(run) || !segments.length;
+    $("share").disabled = Boolean(run) || !segments.length;
     $("empty").hidden = segments.length > 0 || Boolean(run);
     $("undo").disabled = Boolean(run) || (node.parent === null && !state.draft);
     $("redo").disabled = Boolean(run) || Boolean(state.draft) || node.visited === null;

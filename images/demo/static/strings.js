@@ -33,6 +33,8 @@ export const STRINGS = {
   hide: "Hide",
   copy: "Copy",
   copied: "Copied",
+  linkInAddress: "The link is in the address bar",
+  linkTooLong: "Too long for a link",
   copyFailed: "Your browser does not allow copying here. Select the text instead.",
   version: (index, count) => `${index + 1}/${count}`,
 
