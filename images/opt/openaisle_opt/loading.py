@@ -201,8 +201,8 @@ def _max_model_len(settings: EngineSettings, config: OptConfig) -> int:
 def choose_placement(settings: EngineSettings, model_dir: Path, ranks: Ranks) -> Placement:
     """Device and dtype.
 
-    "auto" takes a GPU where there is one, and there the half-precision dtype that the GPU computes
-    in; on a CPU bfloat16 for weights stored in half precision, else float32.
+    "auto" takes a GPU where there is one, and there what `gpu_dtype` says; on a CPU bfloat16 for weights
+    stored in half precision, else float32.
 
     Raises:
         SettingsError: there is no such device.
@@ -218,10 +218,18 @@ def choose_placement(settings: EngineSettings, model_dir: Path, ranks: Ranks) ->
     stored = stored_dtype(model_dir)
     if device.type == "cpu":
         return Placement(torch.float32 if stored == torch.float32 else torch.bfloat16, device, ranks)
-    if stored == torch.float32:
-        stored = torch.float16
-    has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
-    return Placement(stored if has_bfloat16 else torch.float16, device, ranks)
+    return Placement(gpu_dtype(torch.cuda.get_device_capability(device), stored), device, ranks)
+
+
+def gpu_dtype(capability: tuple[int, int], stored: torch.dtype) -> torch.dtype:
+    """What a GPU of this compute capability computes in, for weights stored as `stored`.
+
+    Arithmetic in float16 came with 6.0, in bfloat16 with 8.0 (CUDA C++ Programming Guide, "Arithmetic
+    Instructions"). Weights in float32 are rounded: their digits are not worth half of the speed.
+    """
+    if capability < (6, 0):
+        return torch.float32
+    return torch.bfloat16 if stored == torch.bfloat16 and capability >= (8, 0) else torch.float16
 
 
 def available_bytes(device: torch.device) -> int:

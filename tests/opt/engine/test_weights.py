@@ -12,8 +12,10 @@ import pytest
 import torch
 from openaisle_opt import kernels
 from openaisle_opt.errors import CheckpointError, SettingsError
+from openaisle_opt.loading import gpu_dtype, load_engine
 from openaisle_opt.memory import Arena
 from openaisle_opt.model import Placement
+from openaisle_opt.settings import EngineSettings
 from openaisle_opt.weights import load_model, read_config
 from safetensors.torch import load_file, save_file
 from transformers import OPTConfig, OPTForCausalLM
@@ -98,6 +100,22 @@ def test_every_form_of_a_checkpoint_gives_the_same_tokens(form, folder, peer, st
 
 
 @pytest.mark.usefixtures("operations")
+@pytest.mark.parametrize(
+    ("capability", "stored", "expected"),
+    [
+        ((3, 7), torch.float16, torch.float32),  # K80
+        ((5, 2), torch.bfloat16, torch.float32),
+        ((6, 1), torch.float16, torch.float16),
+        ((7, 5), torch.bfloat16, torch.float16),
+        ((8, 0), torch.bfloat16, torch.bfloat16),
+        ((9, 0), torch.float16, torch.float16),
+        ((10, 0), torch.float32, torch.float16),
+    ],
+)
+def test_a_gpu_computes_in_what_it_has_arithmetic_for(capability, stored, expected):
+    assert gpu_dtype(capability, stored) == expected
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 0.15), ("float16", 0.02)])
 def test_half_precision_stays_near_float32(dtype, tolerance, peer, start_engine, prompts):
     engine = start_engine(peer.path, dtype=dtype)
@@ -248,9 +266,6 @@ def anonymous_bytes() -> int:
 
 
 def test_loading_tells_how_far_it_is(peer):
-    from openaisle_opt.loading import load_engine
-    from openaisle_opt.settings import EngineSettings
-
     told: list[tuple[str, float | None]] = []
     load_engine(EngineSettings(str(peer.path)), lambda phase, fraction: told.append((phase, fraction)))
     fractions = [fraction for _, fraction in told if fraction is not None]
