@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -132,6 +133,8 @@ def test_even_sigkill_leaves_nothing_running(run, free_port):
     while processes_of(started):
         assert time.monotonic() < deadline, processes_of(started)
         time.sleep(0.1)
+    # Who is killed cannot clear up.
+    shutil.rmtree(started.wait_for(r"\(logs: (\S+)\)"))
 
 
 def test_a_proxy_for_the_outside_world_is_not_asked_for_this_machine(run, free_port):
