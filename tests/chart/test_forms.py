@@ -211,6 +211,15 @@ def test_a_request_takes_its_limit_along_and_a_limit_its_request(render, given, 
     assert render(model(resources=given)).container("openaisle-m")["resources"] == resources
 
 
+@pytest.mark.parametrize("gpus", [1, 8, 16, 64])
+def test_what_is_computed_for_many_gpus_is_within_its_limits(render, gpus):
+    """A processor for each, since each has a process."""
+    values = model(model=HUB, gpuFamily="hopper", gpus=gpus)
+    resources = render(values).container("openaisle-m")["resources"]
+    assert int(resources["requests"]["cpu"]) == max(2, gpus)
+    assert int(resources["limits"]["cpu"]) == max(8, gpus)
+
+
 def test_a_model_called_with_characters_of_yaml(render):
     container = render(model(servedModelName="ours: large #1")).container("openaisle-m")
     assert "--served-model-name=ours: large #1" in container["args"]

@@ -200,7 +200,7 @@ def test_an_upgrade_from_a_released_chart_and_back_keeps_key_and_values_and_lose
 def test_a_new_key_and_its_limits_arrive_without_a_restart(release):
     def gateways() -> set[str]:
         pods = release.namespace.get("pods", "", "-l", "app.kubernetes.io/component=adapter")
-        return {pod["metadata"]["uid"] for pod in pods}
+        return {pod["metadata"]["uid"] for pod in pods if "deletionTimestamp" not in pod["metadata"]}
 
     def ask() -> httpx.Response:
         headers = {"Authorization": "Bearer sk-alice-0123456789"}

@@ -80,7 +80,8 @@ MODELS = [
     model(
         "ahead",
         "lab/missing",
-        hub_weights(cache={"type": "shared", "accessMode": "ReadWriteOnce"}, preload=True),
+        # A volume that is there: the cluster has few.
+        hub_weights(cache={"type": "shared", "claimName": "weights"}, preload=True),
         replicas=0,
     ),
     model("missing", "lab/missing", hub_weights(), resources=SMALL),

@@ -148,7 +148,7 @@ for the programs; on a GPU family it holds the weights while they are read. Each
 {{- if .resourceName }}
 {{- $memory := printf "%dGi" (addf 4.0 (mulf 2.0 (subf (float64 .gpus) 1.0)) $weights | ceil | int) }}
 {{- $requests = dict "cpu" (max 2 (int .gpus) | toString) "memory" $memory }}
-{{- $limits = dict "cpu" "8" "memory" $memory }}
+{{- $limits = dict "cpu" (max 8 (int .gpus) | toString) "memory" $memory }}
 {{- else if gt $weights 0.1 }}
 {{- $memory := printf "%dGi" (addf 1.0 (mulf 1.1 $weights) (mulf 8.0 $cache) | ceil | int) }}
 {{- $requests = dict "cpu" "2" "memory" $memory }}
