@@ -218,7 +218,7 @@ def test_a_job_that_fetches_ahead_in_vain_is_told_by_the_doctor(gateway):
         with pytest.raises(CommandFailed) as failed:
             gateway.namespace.kubectl(*command)
         lines = str(failed.value).splitlines()
-        return [line for line in lines if "model ahead: the Job " in line and FAULTS["missing"] in line]
+        return [line for line in lines if "model ahead: the " in line and FAULTS["missing"] in line]
 
     (line,) = wait_for("the Job to fail", told)
     assert line.split()[:2] in (["warn", "preload"], ["fail", "preload"])

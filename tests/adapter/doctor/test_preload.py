@@ -54,6 +54,7 @@ def test_a_job_that_has_given_up_is_named_with_what_it_said_last():
         ),
         (job("Failed", failed=4), [], "fail", "has given up after 4 tries; its pods are gone"),
         (job("Failed", failed=4), [job_pod(0)], "fail", "it ended with 1"),
+        (job("Failed", failed=4), [job_pod(0, message=UNKNOWN), job_pod(1)], "fail", UNKNOWN),
     ],
 )
 def test_how_far_a_job_is(found, pods, status, text):

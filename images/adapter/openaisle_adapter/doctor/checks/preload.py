@@ -52,7 +52,7 @@ def _judge(view: View, job: Object, pods: list[Object]) -> Finding:
 
 
 def _last_words(pods: list[Object]) -> str:
-    """What the container said last that ended last."""
+    """What was said last: one that was killed, or whose log is gone, says nothing."""
     ended = [
         status["state"]["terminated"]
         for pod in pods
@@ -61,6 +61,7 @@ def _last_words(pods: list[Object]) -> str:
     ]
     if not ended:
         return "its pods are gone"
-    last = max(ended, key=lambda state: str(state.get("finishedAt", "")))
+    said = [state for state in ended if str(state.get("message", "")).strip()]
+    last = max(said or ended, key=lambda state: str(state.get("finishedAt", "")))
     lines = [line.strip() for line in str(last.get("message", "")).splitlines() if line.strip()]
     return f"its last words: {lines[-1][:300]}" if lines else f"it ended with {last.get('exitCode', '?')}"
