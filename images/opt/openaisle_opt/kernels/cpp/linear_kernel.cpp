@@ -15,20 +15,29 @@ int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 // Writes one row of a panel: bias, ReLU and residual, and no column beyond the last.
 template <typename Type>
 void finish(const LinearArgs& args, int64_t row, int64_t column, float* sums) {
-  Floats a = load(sums), b = load(sums + W);
-  Type::in_order(a, b);
-  store(sums, a);
-  store(sums + W, b);
+  Floats halves[] = {load(sums), load(sums + W)};
+  Type::in_order(halves[0], halves[1]);
   const int64_t n = least(args.N - column, panel);
   float* y = args.y + row * args.N + column;
   const float* residual = args.residual ? args.residual + row * args.N + column : nullptr;
-  if (args.bias)
-    for (int64_t i = 0; i < n; i++) sums[i] += args.bias[column + i];
-  if (args.relu)
-    for (int64_t i = 0; i < n; i++) sums[i] = sums[i] < 0.0f ? 0.0f : sums[i];
-  if (residual)
-    for (int64_t i = 0; i < n; i++) sums[i] += residual[i];
-  for (int64_t i = 0; i < n; i++) y[i] = sums[i];
+  if (n == panel) {
+    for (int i = 0; i < 2; i++) {
+      Floats v = halves[i];
+      if (args.bias) v += load(args.bias + column + i * W);
+      if (args.relu) v = v < 0.0f ? Floats{} : v;
+      if (residual) v += load(residual + i * W);
+      store(y + i * W, v);
+    }
+    return;
+  }
+  memcpy(sums, halves, sizeof halves);
+  for (int64_t i = 0; i < n; i++) {
+    float v = sums[i];
+    if (args.bias) v += args.bias[column + i];
+    if (args.relu) v = v < 0.0f ? 0.0f : v;
+    if (residual) v += residual[i];
+    y[i] = v;
+  }
 }
 
 // Steps that a row of K inputs takes, which is also how many inputs lie in a row of x.
