@@ -52,12 +52,18 @@ class EngineError(StartError):
     """The engine process could not start, or has ended."""
 
 
+def reason_of(error: Exception) -> str:
+    """An error's own words in one line, as a part of a sentence."""
+    return " ".join(str(error).split())[:300].rstrip(".")
+
+
 def sentence_of(error: Exception) -> str:
     """What to tell of an error that ends the engine."""
     if isinstance(error, StartError):
         return str(error)
-    reason = " ".join(str(error).split())[:300].rstrip(".")
-    return f"The engine cannot go on because of {type(error).__name__}: {reason}; see its log above."
+    return (
+        f"The engine cannot go on because of {type(error).__name__}: {reason_of(error)}; see its log above."
+    )
 
 
 class ApiError(OpenAisleError):

@@ -85,8 +85,8 @@ class Forward:
         """[T, hidden]; the keys and values are kept"""
         if inputs.copies:
             self.cache.copy(inputs.copies)
-        token_ids, positions, slots = self._tensor(inputs.token_numbers, torch.int64).view(3, -1)
-        numbers = self._tensor(inputs.sequence_numbers, torch.int32)
+        token_ids, positions, slots = self.tensor(inputs.token_numbers, torch.int64).view(3, -1)
+        numbers = self.tensor(inputs.sequence_numbers, torch.int32)
         num_sequences = len(inputs.query_lens)
         batch = AttentionBatch(
             use_kernels=self._use_kernels,
@@ -100,5 +100,6 @@ class Forward:
         )
         return self.model(token_ids, positions, self.cache.layers, batch)
 
-    def _tensor(self, values: array[int], dtype: torch.dtype) -> torch.Tensor:
+    def tensor(self, values: array[int] | array[float], dtype: torch.dtype) -> torch.Tensor:
+        """A tensor on the model's device, without a Python object for each number."""
         return torch.frombuffer(values, dtype=dtype).to(self._device)

@@ -53,6 +53,7 @@ class Runner:
         self.model = forward.model
         self.device = forward.model.place.device
         self._forward = forward
+        self._tensor = forward.tensor
         self._workers = workers
 
     @torch.inference_mode()
@@ -92,10 +93,6 @@ class Runner:
             return self._forward(inputs)
         except Exception as error:
             raise self._workers.failure(error) from error
-
-    def _tensor(self, values: array[int] | array[float], dtype: torch.dtype) -> torch.Tensor:
-        """A tensor on the device, without a Python object for each number."""
-        return torch.frombuffer(values, dtype=dtype).to(self.device)
 
     def _prompt_logprobs(self, hidden: torch.Tensor, chunk: Chunk) -> list[TokenLogprobs]:
         """Log-probabilities of the prompt's tokens that follow the chunk's positions [n, hidden].

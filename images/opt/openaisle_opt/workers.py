@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from .errors import EngineError
+from .errors import EngineError, reason_of
 from .launcher import start_python, why_ended
 from .protocol import Fatal, Progress
 from .settings import EngineSettings
@@ -104,11 +104,10 @@ class Workers:
     def failure(self, error: Exception) -> EngineError:
         """What `error`, with which a step failed here, means for the engine."""
         self._has_last_words.wait(_LAST_WORDS_S)
-        reason = " ".join(str(error).split())[:300].rstrip(".")
         return EngineError(
             self._last_words
-            or f"A step failed on the first of {len(self._lines) + 1} ranks ({reason}), and none can go on "
-            "without the others."
+            or f"A step failed on the first of {len(self._lines) + 1} ranks ({reason_of(error)}), and "
+            "none can go on without the others."
         )
 
     def close(self) -> None:

@@ -23,10 +23,9 @@ class Running:
     pid: int
 
 
-@contextlib.contextmanager
-def serving(*options: str) -> Iterator[Running]:
-    """A program on a free port; it has to end cleanly, and never to write a traceback."""
-    process = subprocess.Popen(
+def start(*options: str) -> subprocess.Popen[str]:
+    """A program on a free port, which says on its standard error where it is ready."""
+    return subprocess.Popen(
         [
             sys.executable,
             str(PROGRAM),
@@ -43,6 +42,12 @@ def serving(*options: str) -> Iterator[Running]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@contextlib.contextmanager
+def serving(*options: str) -> Iterator[Running]:
+    """A program that is ready; it has to end cleanly, and never to write a traceback."""
+    process = start(*options)
     assert process.stderr is not None
     lines = [""]
     for line in process.stderr:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
 import pytest
-from opt.server.serving import PROGRAM, serving
+from opt.server.serving import serving, start
 
 DIVIDED = ["--device", "cpu", "--tensor-parallel-size", "2", "--dtype", "float32"]
 BODY = {"model": "openaisle/tiny-opt", "prompt": "Once upon a time", "max_tokens": 12, "n": 3, "seed": 5}
@@ -38,22 +36,7 @@ def test_it_answers_as_one_process_does_and_leaves_nothing_behind(
 
 
 def test_a_rank_that_is_killed_ends_the_program_with_a_sentence() -> None:
-    with subprocess.Popen(
-        [
-            sys.executable,
-            str(PROGRAM),
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--kv-cache-gib",
-            "0.1",
-            *DIVIDED,
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start(*DIVIDED) as process:
         try:
             assert process.stderr is not None
             assert any("ready: " in line for line in process.stderr)
