@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Collection
 
-from .errors import EngineError
+from .errors import EngineError, reason_of
 from .protocol import Cancel, Failure, Prompt, Stats, Step, Submit, Token
 from .runner import Choice, Runner
 from .scheduler import Batch, Chunk, NeverRuns, Scheduler
@@ -119,11 +119,9 @@ class Engine:
             if _is_beyond_repair(error):
                 raise
             _log.exception("a step failed")
-            reason = " ".join(str(error).split())[:300]
+            message = f"The engine failed while it computed this request ({reason_of(error)})."
             for chunk in batch.chunks:
-                self._fail(
-                    chunk.sequence.request, f"The engine failed while it computed this request ({reason})."
-                )
+                self._fail(chunk.sequence.request, message)
             return
         self._scheduler.advance(batch)
         for chunk, choices, logprobs in zip(
