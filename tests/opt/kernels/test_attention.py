@@ -61,6 +61,18 @@ def test_a_query_is_the_same_to_the_last_bit_alone_and_within_a_prompt() -> None
         assert torch.equal(attend(q[i : i + 1], cache, alone), whole[i : i + 1])
 
 
+def test_a_query_is_the_same_to_the_last_bit_alone_and_beside_many() -> None:
+    torch.manual_seed(3)
+    batch = make_batch([(1, 1 + 7 * i) for i in range(40)], 16)
+    cache = make_cache(int(batch.block_tables.max()) + 1, 5, 16, 32, torch.bfloat16)
+    q = torch.randn(40, 5, 32)
+    together = attend(q, cache, batch)
+    for i, length in enumerate(batch.context_lens):
+        alone = make_batch([(1, length)], 16)
+        alone.block_tables = batch.block_tables[i : i + 1]
+        assert torch.equal(attend(q[i : i + 1], cache, alone), together[i : i + 1])
+
+
 def test_what_lies_beyond_the_end_of_a_sequence_is_not_seen() -> None:
     torch.manual_seed(2)
     batch = make_batch([(1, 21), (3, 21)], 16)

@@ -71,10 +71,11 @@ def test_a_row_is_the_same_to_the_last_bit_whatever_is_computed_with_it() -> Non
     torch.manual_seed(1)
     model = make_model(torch.bfloat16)
     model.pack()
-    lens = [(1, 5), (1, 17), (9, 30), (13, 13)]
+    # More than go through the layer at a time.
+    lens = [(1, 5), (1, 17), (9, 30), (500, 530), (13, 13), (400, 400)]
     batch = make_batch(lens, 16)
     cache = make_cache(int(batch.block_tables.max()) + 1, HEADS, 16, HEAD_SIZE, torch.bfloat16)
-    x = torch.randn(24, HEADS * HEAD_SIZE)
+    x = torch.randn(sum(batch.query_lens), HEADS * HEAD_SIZE)
     together, _ = run_layer(model, x, cache, batch)
     begin = 0
     for index, (queries, context) in enumerate(lens):

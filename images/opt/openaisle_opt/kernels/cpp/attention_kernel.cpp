@@ -66,45 +66,58 @@ void attend_typed(const Pages& pages, const Queries& queries, float scale, float
   const int64_t B = pages.B, D = pages.D, R = queries.count;
   const int64_t length = queries.context_len + R - 1;  // what the last query sees
   const int64_t num_blocks = (length + B - 1) / B, stride = num_blocks * B;
-  const auto page = [&](const void* all, int64_t i) {
-    return static_cast<const Number*>(all) + (queries.blocks[i] * pages.H + queries.head) * B * D;
+  const auto page = [&](const void* all, int64_t i, int64_t head) {
+    return static_cast<const Number*>(all) + (queries.blocks[i] * pages.H + queries.first_head + head) * B * D;
   };
-  alignas(32) float sums[max_queries * max_head_size];
 
+  // The heads within the blocks: so memory is read in the order in which it lies.
+  alignas(32) float products[max_queries * panel];
   const int64_t most = R == 1 ? 2 : 1;  // one query needs two pages at a time to keep the units busy
   for (int64_t i = 0, count; i < num_blocks; i += count) {
     count = num_blocks - i < most ? 1 : most;
-    const Number* keys = page(pages.k, i);
-    for (int64_t t = 0; t < B; t += panel) {
-      memset(sums, 0, sizeof(float) * R * count * panel);
-      if (count == 2)
-        row_tiles<Type>[1](queries.q, queries.stride, keys + t, page(pages.k, i + 1) - keys, B, D, sums);
-      else
-        tiles<Type>[R - 1](queries.q, queries.stride, keys + t, 0, B, D, sums);
-      for (int64_t r = 0; r < R * count; r++)
-        store_in_order<Type>(scores + r % R * stride + (i + r / R) * B + t, sums + r * panel, scale);
+    for (int64_t head = 0; head < queries.heads; head++) {
+      const float* q = queries.q + head * queries.head_stride;
+      const Number* keys = page(pages.k, i, head);
+      for (int64_t t = 0; t < B; t += panel) {
+        memset(products, 0, sizeof(float) * R * count * panel);
+        if (count == 2)
+          row_tiles<Type>[1](q, queries.stride, keys + t, page(pages.k, i + 1, head) - keys, B, D, products);
+        else
+          tiles<Type>[R - 1](q, queries.stride, keys + t, 0, B, D, products);
+        for (int64_t r = 0; r < R * count; r++)
+          store_in_order<Type>(scores + (head * R + r % R) * stride + (i + r / R) * B + t, products + r * panel, scale);
+      }
     }
   }
 
-  float factors[max_queries];
-  for (int64_t r = 0; r < R; r++) factors[r] = 1.0f / weigh(scores + r * stride, queries.context_len + r, stride);
+  float* const sums = scores + queries.heads * R * stride;
+  float* const factors = sums + queries.heads * R * D;
+  for (int64_t row = 0; row < queries.heads * R; row++)
+    factors[row] = 1.0f / weigh(scores + row * stride, queries.context_len + row % R, stride);
 
-  memset(sums, 0, sizeof(float) * R * D);
+  memset(sums, 0, sizeof(float) * queries.heads * R * D);
   for (int64_t i = 0; i < num_blocks; i++) {
-    const Number* values = page(pages.v, i);
     const int64_t tokens = length - i * B < B ? length - i * B : B;
-    if (R == 1)
-      for (int64_t d = 0, count; d < D; d += count * panel) {
-        count = (D - d) / panel < tile_panels ? (D - d) / panel : tile_panels;
-        row_tiles<Type>[count - 1](scores + i * B, stride, values + d, panel, D, tokens, sums + d);
-      }
-    else
-      for (int64_t d = 0; d < D; d += panel)
-        tiles<Type>[R - 1](scores + i * B, stride, values + d, 0, D, tokens, sums + d * R);
+    for (int64_t head = 0; head < queries.heads; head++) {
+      const float* weights = scores + head * R * stride + i * B;
+      const Number* values = page(pages.v, i, head);
+      float* const to = sums + head * R * D;
+      if (R == 1)
+        for (int64_t d = 0, count; d < D; d += count * panel) {
+          count = (D - d) / panel < tile_panels ? (D - d) / panel : tile_panels;
+          row_tiles<Type>[count - 1](weights, stride, values + d, panel, D, tokens, to + d);
+        }
+      else
+        for (int64_t d = 0; d < D; d += panel)
+          tiles<Type>[R - 1](weights, stride, values + d, 0, D, tokens, to + d * R);
+    }
   }
-  for (int64_t d = 0; d < D; d += panel)
-    for (int64_t r = 0; r < R; r++)
-      store_in_order<Type>(queries.out + r * queries.out_stride + d, sums + d * R + r * panel, factors[r]);
+  for (int64_t row = 0; row < queries.heads * R; row++) {
+    const int64_t head = row / R, r = row % R;
+    for (int64_t d = 0; d < D; d += panel)
+      store_in_order<Type>(queries.out + r * queries.out_stride + head * D + d, sums + head * R * D + d * R + r * panel,
+                           factors[row]);
+  }
 }
 
 template <typename Type>
@@ -119,11 +132,11 @@ void put_typed(const Pages& pages, const float* k, const float* v, int64_t head,
 
 }  // namespace
 
-void attend(const Pages& pages, const Queries& queries, float scale, float* scores) {
+void attend(const Pages& pages, const Queries& queries, float scale, float* scratch) {
   switch (pages.stored) {
-    case Stored::bf16: return attend_typed<Bf16>(pages, queries, scale, scores);
-    case Stored::f16: return attend_typed<F16>(pages, queries, scale, scores);
-    case Stored::f32: return attend_typed<F32>(pages, queries, scale, scores);
+    case Stored::bf16: return attend_typed<Bf16>(pages, queries, scale, scratch);
+    case Stored::f16: return attend_typed<F16>(pages, queries, scale, scratch);
+    case Stored::f32: return attend_typed<F32>(pages, queries, scale, scratch);
   }
 }
 

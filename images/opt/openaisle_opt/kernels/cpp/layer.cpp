@@ -62,35 +62,65 @@ void store_kv(const Pages& pages, int64_t T, Heads k, Heads v, const int64_t* sl
 
 void paged_attention(const Pages& pages, const Batch& batch, Heads q, float scale, float* out) {
   const int32_t *starts = batch.query_starts, *lens = batch.context_lens;
-  struct Group {
-    int64_t seq, first, count;
+  // A single query takes many heads at a time, since it waits for memory, which is fastest read in order. Queries of
+  // a prompt find theirs in the cache.
+  const int64_t most_heads = std::clamp<int64_t>(pages.H * batch.S / (4 * threads()), 1, pages.H);
+  struct Unit {
+    int64_t seq, first, count, first_head, heads;
   };
-  std::vector<Group> groups;
+  std::vector<Unit> units;
   int64_t longest = 0, seen = 0;
   for (int64_t s = 0; s < batch.S; s++) {
+    const int64_t heads = starts[s + 1] - starts[s] == 1 ? most_heads : 1;
     for (int64_t t = starts[s]; t < starts[s + 1]; t += max_queries)
-      groups.push_back({s, t, std::min<int64_t>(max_queries, starts[s + 1] - t)});
+      for (int64_t h = 0; h < pages.H; h += heads)
+        units.push_back({s, t, std::min<int64_t>(max_queries, starts[s + 1] - t), h, std::min(heads, pages.H - h)});
     longest = std::max<int64_t>(longest, lens[s]);
     seen += lens[s] * (starts[s + 1] - starts[s]);
   }
-  const size_t num_scores = max_queries * score_stride(pages, longest);
-  for_each_unit(groups.size() * pages.H, 2 * seen * pages.H * pages.D, [&](int64_t unit) {
-    static thread_local std::vector<float> scores;
-    if (scores.size() < num_scores) scores.resize(num_scores);
-    const Group& g = groups[unit / pages.H];
-    const int64_t h = unit % pages.H;
+  const size_t size = attend_scratch(pages, std::max(max_queries, most_heads), longest);
+  for_each_unit(units.size(), 2 * seen * pages.H * pages.D, [&](int64_t unit) {
+    static thread_local std::vector<float> scratch;
+    if (scratch.size() < size) scratch.resize(size);
+    const Unit& u = units[unit];
     attend(pages,
-           {q.data + g.first * q.token_stride + h * q.head_stride, q.token_stride, g.count,
-            batch.block_tables + g.seq * batch.max_blocks, h, lens[g.seq] - (starts[g.seq + 1] - g.first) + 1,
-            out + (g.first * pages.H + h) * pages.D, pages.H * pages.D},
-           scale, scores.data());
+           {q.data + u.first * q.token_stride + u.first_head * q.head_stride, q.token_stride, q.head_stride, u.count,
+            batch.block_tables + u.seq * batch.max_blocks, u.first_head, u.heads,
+            lens[u.seq] - (starts[u.seq + 1] - u.first) + 1, out + (u.first * pages.H + u.first_head) * pages.D,
+            pages.H * pages.D},
+           scale, scratch.data());
   });
 }
 
-void decoder_layer(const Pages& pages, const Batch& batch, const LayerArgs& args) {
+namespace {
+
+// The tokens `begin` to `end` of a batch as one of its own. The vectors keep its numbers.
+Batch part_of(const Batch& batch, int64_t begin, int64_t end, std::vector<int32_t>& starts,
+              std::vector<int32_t>& lens) {
+  const int32_t* all = batch.query_starts;
+  const int64_t first = std::upper_bound(all, all + batch.S, begin) - all - 1;
+  starts.assign(1, 0);
+  lens.clear();
+  for (int64_t s = first; s < batch.S && all[s] < end; s++) {
+    const int64_t stop = std::min<int64_t>(all[s + 1], end);
+    starts.push_back(stop - begin);
+    lens.push_back(batch.context_lens[s] - (all[s + 1] - stop));
+  }
+  const int64_t S = lens.size(), width = batch.max_blocks;
+  return {end - begin, S, width, batch.block_tables + first * width, starts.data(), lens.data()};
+}
+
+// Memory for what lies between the parts of a layer, kept for the next one.
+float* scratch(size_t size) {
+  static thread_local std::vector<float> numbers;
+  if (numbers.size() < size) numbers.resize(size);
+  return numbers.data();
+}
+
+void part_of_layer(const Pages& pages, const Batch& batch, const LayerArgs& args) {
   const int64_t T = batch.T, E = args.E, F = args.F;
   const bool before = args.norm_before;
-  float* const normed = args.scratch;
+  float* const normed = scratch(T * (5 * E + F));
   float* const qkv = normed + T * E;
   float* const attended = qkv + 3 * T * E;
   float* const hidden = attended + T * E;
@@ -114,6 +144,19 @@ void decoder_layer(const Pages& pages, const Batch& batch, const LayerArgs& args
   project(before ? norm(y, args.final_norm, normed) : y, E, args.fc1, nullptr, hidden, F, true);
   project(hidden, F, args.fc2, y, y, E, false);
   if (!before) norm(y, args.final_norm, y);
+}
+
+}  // namespace
+
+void decoder_layer(const Pages& pages, const Batch& batch, LayerArgs args) {
+  std::vector<int32_t> starts, lens;
+  for (int64_t begin = 0; begin < batch.T; begin += part_rows) {
+    const Batch part = part_of(batch, begin, std::min(batch.T, begin + part_rows), starts, lens);
+    part_of_layer(pages, part, args);
+    args.x += part.T * args.E;
+    args.y += part.T * args.E;
+    args.slots += part.T;
+  }
 }
 
 }  // namespace openaisle

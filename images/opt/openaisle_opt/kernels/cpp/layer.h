@@ -63,11 +63,11 @@ struct LayerArgs {
   float scale;
   const float* x;
   float* y;
-  float* scratch;  // scratch_size(...) numbers
 };
 
-inline int64_t scratch_size(int64_t T, int64_t E, int64_t F) { return T * (5 * E + F); }
+// Tokens that go through the whole layer together: what lies between its parts is then still in the cache.
+constexpr int64_t part_rows = 4 * max_rows;
 
-void decoder_layer(const Pages&, const Batch&, const LayerArgs&);
+void decoder_layer(const Pages&, const Batch&, LayerArgs);
 
 }  // namespace openaisle

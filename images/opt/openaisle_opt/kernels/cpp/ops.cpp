@@ -67,8 +67,8 @@ Pages pages_of(const Tensor& k_pages, const Tensor& v_pages) {
                   "the pages must be contiguous, keys [P, H, D, B] and values [P, H, B, D]");
   const Pages pages{stored_type(k_pages),      v_pages.size(1),           v_pages.size(2), v_pages.size(3),
                     k_pages.mutable_data_ptr(), v_pages.mutable_data_ptr()};
-  STD_TORCH_CHECK(pages.B % 16 == 0 && pages.D % 16 == 0 && pages.D <= max_head_size,
-                  "the block size and the head size must be multiples of 16, the head size at most 256");
+  STD_TORCH_CHECK(pages.B % 16 == 0 && pages.D % 16 == 0,
+                  "the block size and the head size must be multiples of 16");
   return pages;
 }
 
@@ -182,12 +182,11 @@ Tensor decoder_layer(Tensor x, std::vector<std::optional<Tensor>> weights, int64
   const auto norm = [&](int i) { return NormWeights{floats(weights[i], E, "weight"), floats(weights[i + 1], E, "bias")}; };
   const auto part = [&](int i, int64_t N, int64_t K) { return linear_weights(*weights[i], weights[i + 1], N, K); };
   Tensor y = torch::stable::new_empty(x, {T, E});
-  Tensor scratch = torch::stable::new_empty(x, {scratch_size(T, E, F)});
   openaisle::decoder_layer(
       pages, batch,
       {E, F, norm_before, norm(0), part(2, 3 * E, E), part(4, E, E), norm(6), part(8, F, E), part(10, E, F),
        slots_of(slots, T, k_pages), static_cast<float>(scale), data<float>(x, ScalarType::Float, T * E, "x"),
-       static_cast<float*>(y.mutable_data_ptr()), static_cast<float*>(scratch.mutable_data_ptr())});
+       static_cast<float*>(y.mutable_data_ptr())});
   return y;
 }
 
