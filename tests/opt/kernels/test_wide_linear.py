@@ -18,7 +18,9 @@ class LinearArgs(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("M", "N", "K")),
-        *((name, ctypes.c_void_p) for name in ("x", "w", "bias", "residual", "y")),
+        ("x", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("groups", "stride")),
+        *((name, ctypes.c_void_p) for name in ("w", "bias", "residual", "y", "next")),
         ("relu", ctypes.c_bool),
     )
 
@@ -43,27 +45,38 @@ def wide(pairs: bool, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return ctypes.CDLL(str(library))
 
 
+def packed(weight: torch.Tensor, depth: int) -> torch.Tensor:
+    """A weight [N, K] in panels, as `kernels.pack_linear` makes them."""
+    num_panels, num_steps = -(-weight.shape[0] // PANEL), -(-weight.shape[1] // depth)
+    padded = torch.zeros(num_panels * PANEL, num_steps * depth, dtype=weight.dtype)
+    padded[: weight.shape[0], : weight.shape[1]] = weight
+    return padded.view(num_panels, PANEL, num_steps, depth).transpose(1, 2).contiguous()
+
+
 @pytest.mark.parametrize("rows", [1, 2, 11, 12, 13, 40])
-@pytest.mark.parametrize(("features_in", "features_out"), [(300, 100), (33, 32), (5, 170)])
+@pytest.mark.parametrize(("features_in", "features_out"), [(300, 100), (33, 32), (5, 171)])
 def test_twice_the_width_gives_the_same(
     wide: ctypes.CDLL, pairs: bool, rows: int, features_in: int, features_out: int
 ) -> None:
     torch.manual_seed(0)
-    depth = 2 if pairs else 1
     weight = torch.randn(features_out, features_in).bfloat16()
-    num_panels, num_steps = -(-features_out // PANEL), -(-features_in // depth)
-    padded = torch.zeros(num_panels * PANEL, num_steps * depth, dtype=torch.bfloat16)
-    padded[:features_out, :features_in] = weight
-    packed = padded.view(num_panels, PANEL, num_steps, depth).transpose(1, 2).contiguous()
-    x, bias = torch.randn(rows, features_in), torch.randn(features_out)
-    if pairs:
-        x = torch.nn.functional.pad(x, (0, features_in % 2)).bfloat16()
-    residual, y = torch.randn(rows, features_out), torch.empty(rows, features_out)
-    pointers = [t.data_ptr() for t in (x, packed, bias, residual, y)]
+    back = torch.randn(features_in, features_out).bfloat16()
+    panels, back_panels = packed(weight, 2 if pairs else 1), packed(back, 2 if pairs else 1)
+    x, bias, y = torch.randn(rows, features_in), torch.randn(features_out), torch.empty(rows, features_in)
 
-    wide.run_wide(
-        ctypes.byref(LinearArgs(rows, features_out, features_in, *pointers, True)), ctypes.c_int64(num_panels)
-    )
+    def layer(*shape: int, w: torch.Tensor, **others: torch.Tensor) -> LinearArgs:
+        pointers = {name: t.data_ptr() for name, t in others.items()}
+        return LinearArgs(rows, *shape, w=w.data_ptr(), relu="bias" in others, **pointers)
 
-    expected = (x[:, :features_in].double() @ weight.double().T + bias).relu() + residual
-    torch.testing.assert_close(y.double(), expected, atol=1e-4, rtol=1e-5)
+    first = layer(features_out, features_in, w=panels, bias=bias)
+    second = layer(features_in, features_out, w=back_panels, residual=x, y=y)
+
+    wide.run_wide(ctypes.byref(first), ctypes.byref(second), ctypes.c_void_p(x.data_ptr()))
+
+    def multiplied(numbers: torch.Tensor) -> torch.Tensor:
+        return numbers.bfloat16().double() if pairs else numbers.double()
+
+    hidden = (multiplied(x) @ weight.double().T + bias).relu()
+    expected = multiplied(hidden.float()) @ back.double().T + x
+    # A rounding to bfloat16 may fall to the other side.
+    torch.testing.assert_close(y.double(), expected, atol=5e-2 if pairs else 1e-3, rtol=1e-5)

@@ -83,7 +83,7 @@ void attend_typed(const Pages& pages, const Queries& queries, float scale, float
         if (count == 2)
           row_tiles<Type>[1](q, queries.stride, keys + t, page(pages.k, i + 1, head) - keys, B, D, products);
         else
-          tiles<Type>[R - 1](q, queries.stride, keys + t, 0, B, D, products);
+          tiles<Type, by_row>[R - 1](q, queries.stride, keys + t, 0, B, D, products);
         for (int64_t r = 0; r < R * count; r++)
           store_in_order<Type>(scores + (head * R + r % R) * stride + (i + r / R) * B + t, products + r * panel, scale);
       }
@@ -109,7 +109,7 @@ void attend_typed(const Pages& pages, const Queries& queries, float scale, float
         }
       else
         for (int64_t d = 0; d < D; d += panel)
-          tiles<Type>[R - 1](weights, stride, values + d, 0, D, tokens, to + d * R);
+          tiles<Type, by_row>[R - 1](weights, stride, values + d, 0, D, tokens, to + d * R);
     }
   }
   for (int64_t row = 0; row < queries.heads * R; row++) {

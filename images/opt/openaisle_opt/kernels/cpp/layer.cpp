@@ -16,32 +16,70 @@ const LinearKernel& linear_kernel() {
 
 namespace {
 
-// x [M, K] as rows of bfloat16, in memory that is used again.
-const uint16_t* narrowed(const float* x, int64_t M, int64_t K) {
-  static thread_local std::vector<uint16_t> rows;
-  const LinearKernel& kernel = linear_kernel();
-  const int64_t size = kernel.depth(Stored::bf16, K);
-  if (rows.size() < static_cast<size_t>(M * size)) rows.resize(M * size);
-  uint16_t* const to = rows.data();
-  for_each_unit(M, M * K, [&](int64_t row) { kernel.narrow(x + row * K, K, to + row * size); });
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Memory that is used again. Each user has its own.
+template <typename Number, int user>
+Number* scratch(int64_t size) {
+  static thread_local std::vector<Number> numbers;
+  if (numbers.size() < static_cast<size_t>(size)) numbers.resize(size);
+  return numbers.data();
+}
+
+// Divides M rows into groups.
+void divide(LinearArgs& args) {
+  args.groups = divide_up(args.M, linear_kernel().tile_rows);
+  args.stride = args.M == 1 ? 1 : divide_up(divide_up(args.M, args.groups), 4) * 4;
+}
+
+// The size of one group of x [.., K].
+int64_t group_size(const LinearArgs& args, Stored stored, int64_t K) {
+  return linear_kernel().steps(stored, K) * args.stride;
+}
+
+// x [M, K], normed if there is a norm, as groups.
+const uint32_t* arranged(const LinearArgs& args, Stored stored, const float* x, const NormWeights* norm) {
+  const int64_t K = args.K, size = group_size(args, stored, K);
+  uint32_t* const to = scratch<uint32_t, 0>(args.groups * size);
+  for_each_unit(args.groups, (norm ? 8 : 1) * args.M * K, [&](int64_t group) {
+    const int64_t first = args.begin(group), last = args.begin(group + 1) - 1;
+    for (int64_t r = first; r <= last; r += 4) {
+      const float* rows[4];
+      for (int i = 0; i < 4; i++) {
+        rows[i] = x + std::min(r + i, last) * K;
+        if (!norm || r + i > last) continue;
+        float* const normed = scratch<float, 1>(4 * K) + i * K;
+        norm_row({1, K, rows[i], norm->weight, norm->bias, normed}, 0);
+        rows[i] = normed;
+      }
+      linear_kernel().arrange(rows, stored, K, to + group * size + (r - first), args.stride);
+    }
+  });
   return to;
+}
+
+// The products, from x in groups.
+void multiply(const LinearArgs& args, Stored stored) {
+  const LinearKernel& kernel = linear_kernel();
+  const int64_t panels = divide_up(args.N, kernel.panel), groups = args.groups;
+  const int64_t row_blocks = divide_up(groups, max_rows / kernel.tile_rows), height = divide_up(groups, row_blocks);
+  const int64_t width = std::clamp<int64_t>(panels * row_blocks / (8 * threads()), 1, 8);
+  const int64_t column_blocks = divide_up(panels, width);
+  // Row blocks that share panels follow each other: the panels are then still in the cache.
+  for_each_unit(column_blocks * row_blocks, args.M * args.N * args.K, [&](int64_t unit) {
+    const int64_t first = unit / row_blocks * width, group = unit % row_blocks * height;
+    if (group < groups)
+      kernel.run(args, stored, group, std::min(groups, group + height), first, std::min(panels, first + width));
+  });
 }
 
 }  // namespace
 
-void linear(LinearArgs args, Stored stored) {
-  const LinearKernel& kernel = linear_kernel();
-  if (kernel.pairs_up(stored)) args.x = narrowed(static_cast<const float*>(args.x), args.M, args.K);
-  const int64_t M = args.M, panels = (args.N + kernel.panel - 1) / kernel.panel;
-  if (M == 0) return;
-  const int64_t row_blocks = (M + max_rows - 1) / max_rows, rows = (M + row_blocks - 1) / row_blocks;
-  const int64_t width = std::clamp<int64_t>(panels * row_blocks / (8 * threads()), 1, 8);
-  const int64_t column_blocks = (panels + width - 1) / width;
-  // Row blocks that share panels follow each other: the panels are then still in the cache.
-  for_each_unit(column_blocks * row_blocks, M * args.N * args.K, [&](int64_t unit) {
-    const int64_t first = unit / row_blocks * width, row = unit % row_blocks * rows;
-    if (row < M) kernel.run(args, stored, row, std::min(M, row + rows), first, std::min(panels, first + width));
-  });
+void linear(LinearArgs args, Stored stored, const float* x, const NormWeights* norm) {
+  if (args.M == 0) return;
+  divide(args);
+  args.x = arranged(args, stored, x, norm);
+  multiply(args, stored);
 }
 
 void unpack_rows(const void* w, Stored stored, int64_t K, int64_t T, const int64_t* indices, float* y) {
@@ -110,40 +148,32 @@ Batch part_of(const Batch& batch, int64_t begin, int64_t end, std::vector<int32_
   return {end - begin, S, width, batch.block_tables + first * width, starts.data(), lens.data()};
 }
 
-// Memory for what lies between the parts of a layer, kept for the next one.
-float* scratch(size_t size) {
-  static thread_local std::vector<float> numbers;
-  if (numbers.size() < size) numbers.resize(size);
-  return numbers.data();
-}
-
 void part_of_layer(const Pages& pages, const Batch& batch, const LayerArgs& args) {
   const int64_t T = batch.T, E = args.E, F = args.F;
-  const bool before = args.norm_before;
-  float* const normed = scratch(T * (5 * E + F));
-  float* const qkv = normed + T * E;
+  const NormWeights *norm_attention = args.norm_before ? &args.attention_norm : nullptr,
+                    *norm_mlp = args.norm_before ? &args.final_norm : nullptr;
+  float* const qkv = scratch<float, 2>(4 * T * E);
   float* const attended = qkv + 3 * T * E;
-  float* const hidden = attended + T * E;
-  const float* const x = args.x;
   float* const y = args.y;
-
-  const auto norm = [&](const float* from, NormWeights n, float* to) {
-    layer_norm({T, E, from, n.weight, n.bias, to});
-    return to;
-  };
-  const auto project = [&](const float* from, int64_t K, LinearWeights l, const float* residual, float* to, int64_t N,
-                           bool relu) { linear({T, N, K, from, l.w, l.bias, residual, to, relu}, l.stored); };
   const auto part = [&](int i) { return Heads{qkv + i * E, 3 * E, pages.D}; };
+  const auto given = [&](int64_t N, int64_t K, const LinearWeights& l, const float* residual, float* to) {
+    return LinearArgs{T, N, K, nullptr, 0, 0, l.w, l.bias, residual, to, nullptr, false};
+  };
 
-  project(before ? norm(x, args.attention_norm, normed) : x, E, args.qkv, nullptr, qkv, 3 * E, false);
+  linear(given(3 * E, E, args.qkv, nullptr, qkv), args.qkv.stored, args.x, norm_attention);
   store_kv(pages, T, part(1), part(2), args.slots);
   paged_attention(pages, batch, part(0), args.scale, attended);
-  project(attended, E, args.out, x, y, E, false);
-  if (!before) norm(y, args.attention_norm, y);
+  linear(given(E, E, args.out, args.x, y), args.out.stored, attended, nullptr);
+  if (!args.norm_before) layer_norm({T, E, y, args.attention_norm.weight, args.attention_norm.bias, y});
 
-  project(before ? norm(y, args.final_norm, normed) : y, E, args.fc1, nullptr, hidden, F, true);
-  project(hidden, F, args.fc2, y, y, E, false);
-  if (!before) norm(y, args.final_norm, y);
+  LinearArgs fc1 = given(F, E, args.fc1, nullptr, nullptr), fc2 = given(E, F, args.fc2, y, y);
+  divide(fc1);
+  divide(fc2);
+  fc1.relu = true;
+  fc2.x = fc1.next = scratch<uint32_t, 3>(fc2.groups * group_size(fc2, args.fc2.stored, F));
+  linear(fc1, args.fc1.stored, y, norm_mlp);
+  multiply(fc2, args.fc2.stored);
+  if (!args.norm_before) layer_norm({T, E, y, args.final_norm.weight, args.final_norm.bias, y});
 }
 
 }  // namespace

@@ -10,12 +10,20 @@ namespace openaisle {
 // The kernel for this CPU.
 const LinearKernel& linear_kernel();
 
-void linear(LinearArgs, Stored);
 
 // y [T, K]: the rows of a packed weight w [N, K] that the T indices name.
 void unpack_rows(const void* w, Stored, int64_t K, int64_t T, const int64_t* indices, float* y);
 
+struct NormWeights {
+  const float* weight;  // or null
+  const float* bias;    // or null
+};
+
 void layer_norm(const NormArgs&);
+
+// x [M, K] comes in rows, and goes through the norm first if there is one. x, groups and stride of the arguments are
+// not read.
+void linear(LinearArgs, Stored, const float* x, const NormWeights* norm);
 
 // Where the T tokens of a step stand: sequence s has the queries query_starts[s] to
 // query_starts[s + 1], the last ones of its context_lens[s] tokens, which lie in the blocks
@@ -43,11 +51,6 @@ struct LinearWeights {
   const void* w;
   Stored stored;
   const float* bias;  // or null
-};
-
-struct NormWeights {
-  const float* weight;  // or null
-  const float* bias;    // or null
 };
 
 // One decoder layer, x [T, E] -> y [T, E], with a hidden layer of F between fc1, ReLU and fc2. Norms

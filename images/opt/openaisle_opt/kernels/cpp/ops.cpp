@@ -54,7 +54,7 @@ LinearWeights linear_weights(const Tensor& w, const std::optional<Tensor>& bias,
   const LinearKernel& kernel = linear_kernel();
   const Stored stored = stored_type(w);
   const int64_t panel = kernel.panel, panels = (N + panel - 1) / panel;
-  STD_TORCH_CHECK(w.is_contiguous() && w.numel() == panels * kernel.depth(stored, K) * panel,
+  STD_TORCH_CHECK(w.is_contiguous() && w.numel() == panels * kernel.steps(stored, K) * kernel.depth(stored) * panel,
                   "the packed weight does not fit x");
   return {w.const_data_ptr(), stored, floats(bias, N, "bias")};
 }
@@ -134,9 +134,9 @@ Tensor linear(Tensor x, Tensor w, int64_t N, std::optional<Tensor> bias, std::op
   const int64_t M = x.size(0), K = x.size(1);
   const LinearWeights weights = linear_weights(w, bias, N, K);
   Tensor y = torch::stable::new_empty(x, {M, N});
-  openaisle::linear({M, N, K, data<float>(x, ScalarType::Float, M * K, "x"), weights.w, weights.bias,
-          floats(residual, M * N, "residual"), static_cast<float*>(y.mutable_data_ptr()), relu},
-         weights.stored);
+  openaisle::linear({M, N, K, nullptr, 0, 0, weights.w, weights.bias, floats(residual, M * N, "residual"),
+                     static_cast<float*>(y.mutable_data_ptr()), nullptr, relu},
+                    weights.stored, data<float>(x, ScalarType::Float, M * K, "x"), nullptr);
   return y;
 }
 
