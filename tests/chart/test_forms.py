@@ -39,6 +39,19 @@ def test_two_names_of_which_a_host_name_would_make_one(refusal):
         ),
         ({"nameOverride": "a/b"}, "beginning with a letter, for example a-b."),
         (
+            {"commonLabels": {"app.kubernetes.io/part-of": "platform"}},
+            "commonLabels: the chart sets app.kubernetes.io/part-of itself; remove it, or choose another",
+        ),
+        (
+            {"gpuFamilies": {"our GPU": {}}},
+            "gpuFamilies: a family cannot be called our GPU, since its pods have it as a label; write at "
+            "most 63 letters, digits, dashes, dots and underscores, for example our-gpu.",
+        ),
+        (
+            {"gpuFamilies": {"ours": {"resourceName": "gpu"}}},
+            "gpuFamilies.ours.resourceName: no device plugin offers gpu; write a name such as nvidia.com/gpu",
+        ),
+        (
             {"image": {"registry": "https://registry.example.org/"}},
             "image.registry: images' names have no scheme; write registry.example.org.",
         ),
@@ -190,6 +203,57 @@ def test_a_release_with_the_longest_name(render, template):
     assert "openaisle-tiny-opt" in objects.of("StatefulSet")
 
 
+@pytest.mark.parametrize("name", ["2048", "openaisle.v2"])
+def test_a_release_of_which_no_service_can_be_called(render, template, name):
+    """Helm takes it, and Kubernetes refuses the Services only when other objects are made already."""
+    with pytest.raises(Refused) as refused:
+        template(release=name)
+    assert (
+        f"fullnameOverride: the release is called {name}, and the names of Services have small letters, "
+        "digits and dashes only, beginning with a letter; choose another name for the release, or write "
+        "fullnameOverride: openaisle."
+    ) in str(refused.value)
+    assert "openaisle-tiny-opt" in render({"fullnameOverride": "openaisle"}, release=name).of("StatefulSet")
+
+
+@pytest.mark.parametrize("name", ["2048", "1e3", "true", "null"])
+def test_a_name_that_yaml_takes_for_something_else_is_a_text_in_all_places(render, name):
+    values = {
+        "fullnameOverride": "openaisle",
+        "operator": {"enabled": True},
+        "doctor": {"job": True, "clusterAccess": True},
+        "gpuFamilies": {name: {"resourceName": "nvidia.com/gpu", "imageVariants": ["cu126"]}},
+        "models": [
+            {
+                "name": name,
+                "model": HUB,
+                "gpuFamily": name,
+                "chatTemplate": "x",
+                "weights": {"preload": True, "cache": {"type": "shared"}},
+            },
+            {"name": "surge", "rollout": "surge"},
+        ],
+    }
+
+    def texts(node, path=""):
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if key in ("labels", "annotations", "matchLabels", "data"):
+                    assert all(type(item) is str for item in value.values()), (path, value)
+                elif key in ("name", "namespace", "value"):
+                    assert isinstance(value, str), (path, node)
+                texts(value, f"{path}.{key}")
+        elif isinstance(node, list):
+            for item in node:
+                texts(item, path)
+
+    rendered = render(values, "--namespace=1234", release=name).all
+    assert len(rendered) > 30
+    for item in rendered:
+        if item["kind"] != "CustomResourceDefinition":
+            texts(item, item["kind"])
+
+
 @pytest.mark.parametrize(
     ("given", "resources"),
     [
@@ -214,7 +278,7 @@ def test_a_request_takes_its_limit_along_and_a_limit_its_request(render, given, 
 @pytest.mark.parametrize("gpus", [1, 8, 16, 64])
 def test_what_is_computed_for_many_gpus_is_within_its_limits(render, gpus):
     """A processor for each, since each has a process."""
-    values = model(model=HUB, gpuFamily="hopper", gpus=gpus)
+    values = model(model="lab/wide", gpuFamily="hopper", gpus=gpus)
     resources = render(values).container("openaisle-m")["resources"]
     assert int(resources["requests"]["cpu"]) == max(2, gpus)
     assert int(resources["limits"]["cpu"]) == max(8, gpus)

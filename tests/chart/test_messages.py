@@ -117,6 +117,11 @@ def test_names_that_cannot_be(refusal, values, message):
             {"gpuFamily": "mig-1g.10gb", "gpus": 2},
             "gpus is 2 on gpuFamily mig-1g.10gb, and a model isn't divided between slices; choose a family",
         ),
+        (
+            {"gpuFamily": "turing", "gpus": 8},
+            "models[0] (m): gpus is 8, which doesn't divide the 12 attention heads of facebook/opt-125m "
+            "evenly; numbers that do are 2, 3, 4, 6, 12.",
+        ),
         ({"engine": "vllm"}, "engine vllm needs a GPU family; on cpu write engine: opt."),
         (
             {"engine": "vllm", "gpuFamily": "kepler"},
@@ -126,6 +131,24 @@ def test_names_that_cannot_be(refusal, values, message):
 )
 def test_gpus_that_cannot_be(refusal, settings, message):
     assert message in refusal(model(**{"model": "facebook/opt-125m"} | settings))
+
+
+def test_a_family_of_gpus_without_an_image_for_them(refusal, render):
+    values = model(gpuFamily="ours") | {"gpuFamilies": {"ours": {"resourceName": "nvidia.com/gpu"}}}
+    assert (
+        "models[0] (m): the family ours names no image for its GPUs, and the one for cpu cannot use them; "
+        "write gpuFamilies.ours.imageVariants, for example [cu126], or the model's own image."
+    ) in refusal(values)
+    values["models"][0]["image"] = "registry.example.org/opt:ours"
+    assert render(values).container("openaisle-m")["image"] == "registry.example.org/opt:ours"
+
+
+@pytest.mark.parametrize("size", ["125m", "350m", "1.3b", "2.7b", "6.7b", "13b", "30b", "66b"])
+def test_the_numbers_of_gpus_that_are_named_are_taken(refusal, render, size):
+    settings = {"model": f"facebook/opt-{size}", "gpuFamily": "nvidia"}
+    numbers = refusal(model(**settings, gpus=17)).split("numbers that do are ")[1].split(".")[0]
+    for gpus in numbers.split(", "):
+        assert render(model(**settings, gpus=int(gpus))).of("StatefulSet")
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,15 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- if not .variant }}
 {{- $errors = append $errors (printf "%s: no one image serves the families %s; write a model for each, with the same servedModelName." $where (join " and " .families)) }}
 {{- end }}
+{{- if and .resourceName (eq .variant "cpu") (eq .engine "opt") (not .ownImage) }}
+{{- $errors = append $errors (printf "%s: the family %s names no image for its GPUs, and the one for cpu cannot use them; write gpuFamilies.%s.imageVariants, for example [cu126], or the model's own image." $where (first .families) (first .families)) }}
+{{- end }}
+{{- $heads := and (eq .engine "opt") (hasPrefix "facebook/opt-" .model) | ternary (int .footprint.heads) 0 }}
+{{- if and $heads (gt (int .gpus) 1) (mod $heads (int .gpus)) }}
+{{- $even := list }}
+{{- range untilStep 2 17 1 }}{{ if not (mod $heads .) }}{{ $even = append $even . }}{{ end }}{{ end }}
+{{- $errors = append $errors (printf "%s: gpus is %d, which doesn't divide the %d attention heads of %s evenly; numbers that do are %s." $where (int .gpus) $heads .model (join ", " $even)) }}
+{{- end }}
 {{- $errors = concat $errors (include "openaisle.modelFormErrors" (dict "where" $where "model" .) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.engineErrors" (dict "where" $where "model" .) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.memoryErrors" (dict "context" $context "where" $where "model" .) | fromJsonArray) }}

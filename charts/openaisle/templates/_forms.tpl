@@ -2,6 +2,7 @@
 What single values have to look like. The schema could tell it only as a regular expression.
 
   openaisle.formErrors       a JSON array of what is wrong with names, host names, keys, labels and resources
+  openaisle.familyFormErrors of the names of GPU families and of their resources
   openaisle.nameErrors       of a model's name: dict "where" "models[0]" "name" ..
   openaisle.modelFormErrors  of an entry of `models` with its defaults: dict "where" .. "model" ..
   openaisle.labelErrors      of labels: dict "where" "commonLabels" "labels" ..
@@ -18,6 +19,9 @@ What single values have to look like. The schema could tell it only as a regular
 {{- end }}
 {{- end }}
 {{- $name := include "openaisle.fullname" . }}
+{{- if and (not .Values.fullnameOverride) (not (regexMatch "^[a-z][-a-z0-9]*$" $name)) }}
+{{- $errors = append $errors (printf "fullnameOverride: the release is called %s, and the names of Services have small letters, digits and dashes only, beginning with a letter; choose another name for the release, or write fullnameOverride: openaisle." .Release.Name) }}
+{{- end }}
 {{- if gt (len $name) 54 }}
 {{- $errors = append $errors (printf "fullnameOverride: the Service of the gateway would be called %s-adapter, %d characters, and Kubernetes allows 63; choose a shorter name for the release, or write fullnameOverride: openaisle." $name (add 8 (len $name))) }}
 {{- end }}
@@ -54,10 +58,31 @@ What single values have to look like. The schema could tell it only as a regular
 {{- $_ := set $seen $key $name }}
 {{- end }}
 {{- $errors = concat $errors (include "openaisle.labelErrors" (dict "where" "commonLabels" "labels" .Values.commonLabels) | fromJsonArray) }}
+{{- range $label, $_ := .Values.commonLabels }}
+{{- if regexMatch "^(app\\.kubernetes\\.io/(name|instance|component|version|managed-by|part-of)|helm\\.sh/chart|openaisle\\.io/.*)$" $label }}
+{{- $errors = append $errors (printf "commonLabels: the chart sets %s itself; remove it, or choose another label." $label) }}
+{{- end }}
+{{- end }}
+{{- $errors = concat $errors (include "openaisle.familyFormErrors" . | fromJsonArray) }}
 {{- range $part := list "adapter" "demo" "operator" "doctor" }}
 {{- $settings := get $.Values $part }}
 {{- $errors = concat $errors (include "openaisle.resourceErrors" (dict "where" (printf "%s.resources" $part) "resources" $settings.resources) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.labelErrors" (dict "where" (printf "%s.nodeSelector" $part) "labels" (default dict $settings.nodeSelector)) | fromJsonArray) }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
+
+{{- define "openaisle.familyFormErrors" -}}
+{{- $errors := list }}
+{{- range $name, $family := .Values.gpuFamilies }}
+{{- if not (regexMatch "^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$" $name) }}
+{{- $errors = append $errors (printf "gpuFamilies: a family cannot be called %s, since its pods have it as a label; write at most 63 letters, digits, dashes, dots and underscores, for example %s." $name (include "openaisle.dnsName" $name | default "our-gpu" | trunc 63 | trimSuffix "-")) }}
+{{- end }}
+{{- with $family.resourceName }}
+{{- if not (regexMatch "^[a-z0-9][-a-z0-9.]*/[A-Za-z0-9][-A-Za-z0-9_.]*$" .) }}
+{{- $errors = append $errors (printf "gpuFamilies.%s.resourceName: no device plugin offers %s; write a name such as nvidia.com/gpu, which kubectl describe nodes shows." $name .) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- toJson $errors }}
 {{- end }}

@@ -18,8 +18,8 @@ A model's pod and its parts:
 metadata:
   labels:
     {{- include "openaisle.podLabels" $labels | nindent 4 }}
-    openaisle.io/model-name: {{ .name }}
-    openaisle.io/gpu-family: {{ first .families }}
+    openaisle.io/model-name: {{ .name | quote }}
+    openaisle.io/gpu-family: {{ first .families | quote }}
   annotations:
     kubectl.kubernetes.io/default-container: {{ .engine }}
     openaisle.io/model: {{ .servedName | quote }}
@@ -129,7 +129,7 @@ affinity:
 
 {{- define "openaisle.modelSelector" -}}
 {{ include "openaisle.selector" (dict "context" .context "component" "opt") }}
-openaisle.io/model-name: {{ .model.name }}
+openaisle.io/model-name: {{ .model.name | quote }}
 {{- end }}
 
 {{- define "openaisle.chatTemplateName" -}}
