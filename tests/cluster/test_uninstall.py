@@ -33,6 +33,6 @@ def test_only_keys_and_volumes_stay_and_the_next_install_takes_them_up(namespace
     assert namespace.get("pvc", "openaisle-m-weights")["metadata"]["uid"] == volume
     namespace.helm("uninstall", "openaisle", "--wait")
     # What docs/kubernetes.md says of removing everything.
-    for kind in (["secret", "openaisle-keys"], ["pvc", "-l", "app.kubernetes.io/instance=openaisle"]):
+    for kind in (["secret", "openaisle-keys"], ["pvc,job,pod", "-l", "app.kubernetes.io/instance=openaisle"]):
         namespace.kubectl("delete", *kind)
     wait_for("an empty namespace", lambda: objects() == before, timeout_s=60)

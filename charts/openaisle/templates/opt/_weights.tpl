@@ -147,6 +147,15 @@ volumeMounts:
 {{- if or (ne $mode $model.weights.cache.accessMode) (and $model.weights.cache.storageClassName (ne $class $model.weights.cache.storageClassName)) }}
 {{- $errors = append $errors (printf "%s: the claim %s is there with the access mode %s and the StorageClass %s, which cannot be changed in place; write these, or delete it once no pod uses it: kubectl delete pvc %s -n %s" $where .metadata.name $mode $class .metadata.name $namespace) }}
 {{- end }}
+{{- $size := include "openaisle.cacheSize" $model }}
+{{- $had := .spec.resources.requests.storage }}
+{{- $grows := subf (include "openaisle.quantity" $size | float64) (include "openaisle.quantity" $had | float64) }}
+{{- $named := $model.weights.cache.size }}
+{{- if and $named (lt $grows 0.0) }}
+{{- $errors = append $errors (printf "%s: the claim %s has %s, and a volume cannot be made smaller; write weights.cache.size: %s, or delete it once no pod uses it: kubectl delete pvc %s -n %s" $where .metadata.name $had $had .metadata.name $namespace) }}
+{{- else if and (gt $grows 0.0) (or (not $named) (ne (dig "phase" "" .status) "Bound")) }}
+{{- $errors = append $errors (printf "%s: the model takes a volume of %s, and the claim %s has %s; once it is bound, weights.cache.size: %s makes it grow where its StorageClass allows that; or delete it once no pod uses it: kubectl delete pvc %s -n %s" $where $size .metadata.name $had $size .metadata.name $namespace) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if and $reachable .tokenSecret.name }}
