@@ -141,6 +141,23 @@ async def test_a_refused_model_gets_no_objects_and_says_why(kubernetes, reconcil
     assert "gpuFamily turning doesn't exist" in message
 
 
+@pytest.mark.parametrize("family", [7, [], {"name": "turing"}, [7], [["turing"]]])
+async def test_a_family_that_is_no_text_is_a_condition(kubernetes, reconciler, family):
+    """The definition cannot say "a text or a list of them", so the API server takes all of these."""
+    kubernetes.put("optmodels", opt_model("m", gpuFamily=family))
+    await reconciler().reconcile("m")
+    assert condition(kubernetes, "m", "Accepted") == ("False", "InvalidSpec")
+    assert kubernetes.one("optmodels", "m")["status"]["gpuFamily"] is None
+
+
+async def test_a_name_that_is_no_label_is_a_condition(kubernetes, reconciler):
+    name = "a" * 64
+    kubernetes.put("optmodels", opt_model(name))
+    await reconciler().reconcile(name)
+    assert condition(kubernetes, name, "Accepted") == ("False", "NameTooLong")
+    assert condition(kubernetes, name, "Ready") == ("False", "NotMade")
+
+
 async def test_a_refused_change_leaves_what_serves(kubernetes, reconciler):
     kubernetes.put("optmodels", opt_model("m"))
     rounds = reconciler()

@@ -26,6 +26,8 @@ Key = tuple[Kind, str]
 """What tells an object from others: its kind and name."""
 
 RECREATE_TIMEOUT_S = 20.0
+MAX_LABEL_CHARACTERS = 63
+"""Of a label's value; an OPTModel's name may be longer, and then there is nothing of it."""
 
 
 class Reconciler:
@@ -147,9 +149,11 @@ class Reconciler:
 
     async def _report(self, model: Object, accepted: Condition) -> None:
         """Write the status where it differs, and an Event for each condition that turned."""
-        label = f"{LABEL}={model['metadata']['name']}"
-        workloads = [item for kind in WORKLOADS for item in await self._api.list(kind, label)]
-        workload = workloads[0] if workloads else None
+        name = model["metadata"]["name"]
+        workload = None
+        if len(name) <= MAX_LABEL_CHARACTERS:
+            for kind in WORKLOADS:
+                workload = next(iter(await self._api.list(kind, f"{LABEL}={name}")), workload)
         pods, failures = [], []
         if workload:
             pods = await self._api.list(POD, pod_selector(workload))
@@ -166,7 +170,7 @@ class Reconciler:
             "conditions": merge(old.get("conditions", []), conditions, generation, now),
         }
         if {key: old.get(key) for key in status} != status:
-            await self._api.set_status(OPT_MODEL, model["metadata"]["name"], status)
+            await self._api.set_status(OPT_MODEL, name, status)
         for condition in changed(old.get("conditions", []), conditions):
             if condition.type == "Ready" and condition.status:
                 self._announce(model, "Normal", "Ready", condition.message)
