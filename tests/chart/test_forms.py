@@ -90,6 +90,10 @@ def test_two_names_of_which_a_host_name_would_make_one(refusal):
             "write limits.memory: 1Gi.",
         ),
         (
+            {"adapter": {"resources": {"requests": {"memory": 1073741824}}}},
+            "adapter.resources: requests.memory is 1073741824, more than limits.memory, which is 512Mi;",
+        ),
+        (
             {"demo": {"resources": {"limits": {"cpu": "half"}}}},
             "demo.resources.limits.cpu: half is not an amount; write one such as 2 or 500m.",
         ),
@@ -268,6 +272,14 @@ def test_a_name_that_yaml_takes_for_something_else_is_a_text_in_all_places(rende
         (
             {"requests": {"cpu": 2}},
             {"requests": {"cpu": 2, "memory": "1536Mi"}, "limits": {"cpu": "4", "memory": "3Gi"}},
+        ),
+        (
+            {"requests": {"memory": 2147483648}, "limits": {"memory": 4294967296}},
+            {"requests": {"cpu": "1", "memory": 2147483648}, "limits": {"cpu": "4", "memory": 4294967296}},
+        ),
+        (
+            {"requests": {"memory": 4294967296}},
+            {"requests": {"cpu": "1", "memory": 4294967296}, "limits": {"cpu": "4", "memory": 4294967296}},
         ),
     ],
 )

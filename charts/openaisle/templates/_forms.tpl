@@ -7,6 +7,7 @@ What single values have to look like. The schema could tell it only as a regular
   openaisle.modelFormErrors  of an entry of `models` with its defaults: dict "where" .. "model" ..
   openaisle.labelErrors      of labels: dict "where" "commonLabels" "labels" ..
   openaisle.resourceErrors   of requests and limits: dict "where" "adapter.resources" "resources" ..
+  openaisle.amount           a quantity as text
   openaisle.quantity         a quantity such as 500m or 16Gi as a number
 */ -}}
 
@@ -149,7 +150,7 @@ What single values have to look like. The schema could tell it only as a regular
 {{- $wrong := list }}
 {{- range $kind, $amounts := dict "limits" $limits "requests" $requests }}
 {{- range $name, $amount := $amounts }}
-{{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?(m|k|[MGTPE]|[KMGTPE]i|e[0-9]+)?$" (toString $amount)) }}
+{{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?(m|k|[MGTPE]|[KMGTPE]i|e[0-9]+)?$" (include "openaisle.amount" $amount)) }}
 {{- $wrong = append $wrong $name }}
 {{- $errors = append $errors (printf "%s.%s.%s: %v is not an amount; write one such as %s." $.where $kind $name $amount (get (dict "cpu" "2 or 500m" "memory" "4Gi") $name | default "1")) }}
 {{- end }}
@@ -158,15 +159,20 @@ What single values have to look like. The schema could tell it only as a regular
 {{- range $name, $request := $requests }}
 {{- $limit := get $limits $name }}
 {{- if and $limit (not (has $name $wrong)) (gt (include "openaisle.quantity" $request | float64) (include "openaisle.quantity" $limit | float64)) }}
-{{- $errors = append $errors (printf "%s: requests.%s is %v, more than limits.%s, which is %v; write limits.%s: %v." $.where $name $request $name $limit $name $request) }}
+{{- $errors = append $errors (printf "%s: requests.%s is %s, more than limits.%s, which is %s; write limits.%s: %s." $.where $name (include "openaisle.amount" $request) $name (include "openaisle.amount" $limit) $name (include "openaisle.amount" $request)) }}
 {{- end }}
 {{- end }}
 {{- toJson $errors }}
 {{- end }}
 
+{{- /* As it is written: Helm has numbers in binary, and shows large ones with an exponent. */ -}}
+{{- define "openaisle.amount" -}}
+{{ kindIs "string" . | ternary . (toJson .) }}
+{{- end }}
+
 {{- /* 0 for what isn't one. */ -}}
 {{- define "openaisle.quantity" -}}
-{{- $text := toString . }}
+{{- $text := include "openaisle.amount" . }}
 {{- $number := regexFind "^[0-9.]+(e[0-9]+)?" $text | float64 }}
 {{- $unit := regexReplaceAll "^[0-9.]+(e[0-9]+)?" $text "" }}
 {{- $factors := dict "" 1.0 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 }}
