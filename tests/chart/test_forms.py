@@ -94,6 +94,42 @@ def test_two_names_of_which_a_host_name_would_make_one(refusal):
             "adapter.resources: requests.memory is 1073741824, more than limits.memory, which is 512Mi;",
         ),
         (
+            {"ingress": {"className": "Nginx"}},
+            "ingress.className: no object of Kubernetes is called Nginx; its name has small letters, digits,",
+        ),
+        (
+            {"demo": {"priorityClassName": "High"}},
+            "demo.priorityClassName: no object of Kubernetes is called",
+        ),
+        (
+            {"image": {"pullSecrets": ["ours", "Reg Cred"]}},
+            "image.pullSecrets[1]: no object of Kubernetes is",
+        ),
+        (
+            {"auth": {"existingSecret": "Our_Keys"}},
+            "auth.existingSecret: no object of Kubernetes is called Our_",
+        ),
+        (
+            {"gpuFamilies": {"turing": {"runtimeClassName": "NVIDIA"}}},
+            "gpuFamilies.turing.runtimeClassName: no object of Kubernetes is called NVIDIA;",
+        ),
+        (
+            {"adapter": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+            "adapter.tolerations[0]: operator Exists takes no value; remove value, or write operator: Equal.",
+        ),
+        (
+            {"gpuFamilies": {"turing": {"tolerations": [{"effect": "NoSchedule"}]}}},
+            "gpuFamilies.turing.tolerations[0]: write the key of the taint, or operator: Exists for every",
+        ),
+        (
+            {"networkPolicy": {"clients": [{"ipBlock": {"cidr": "10.0.0.7"}}]}},
+            "networkPolicy.clients[0].ipBlock.cidr: 10.0.0.7 is not a range of addresses; write 10.0.0.7/32.",
+        ),
+        (
+            {"adapter": {"resources": {"limits": {"gpu": 1}}}},
+            "adapter.resources.limits.gpu: there is no such resource; write cpu, memory, ephemeral-storage,",
+        ),
+        (
             {"demo": {"resources": {"limits": {"cpu": "half"}}}},
             "demo.resources.limits.cpu: half is not an amount; write one such as 2 or 500m.",
         ),
@@ -132,6 +168,15 @@ def test_a_value_of_the_wrong_form(refusal, values, message):
             "contextLength is 4096, and facebook/opt-125m reads 2048 tokens at most; write",
         ),
         ({"nodeSelector": {"zone": "a b"}}, 'nodeSelector.zone: a label cannot hold "a b"'),
+        ({"priorityClassName": "High"}, "priorityClassName: no object of Kubernetes is called High;"),
+        (
+            {"weights": {"cache": {"type": "claim", "storageClassName": "Fast SSD"}}},
+            "models[0] (m): weights.cache.storageClassName: no object of Kubernetes is called Fast SSD;",
+        ),
+        (
+            {"tolerations": [{"operator": "Equal"}]},
+            "models[0] (m): tolerations[0]: write the key of the taint",
+        ),
         (
             {"resources": {"limits": {"memory": "lots"}}},
             "resources.limits.memory: lots is not an amount; write one such as 4Gi.",

@@ -48,6 +48,29 @@ def test_a_key_of_another_chart_is_answered_with_ours(refusal, values, message):
             {"auth": {"limits": {"default": {"requestsPerMin": 1}}}},
             "at '/auth/limits/default': additional properties 'requestsPerMin' not allowed",
         ),
+        # Helm 3 drops what Kubernetes doesn't know, and a peer without its selector is every pod.
+        (
+            {"networkPolicy": {"clients": [{"podSelector": {"matchLabel": {"app": "x"}}}]}},
+            "at '/networkPolicy/clients/0/podSelector': additional properties 'matchLabel' not allowed",
+        ),
+        ({"networkPolicy": {"metrics": [{}]}}, "at '/networkPolicy/metrics/0': minProperties: got 0, want 1"),
+        (model(env=[{"name": "A", "value": 5}]), "at '/models/0/env/0/value': got number, want string"),
+        (
+            model(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "a"}}}]),
+            "at '/models/0/env/0/valueFrom/secretKeyRef': missing property 'key'",
+        ),
+        (
+            {"adapter": {"tolerations": [{"key": "sku", "operator": "exists"}]}},
+            "at '/adapter/tolerations/0/operator': value must be one of 'Exists', 'Equal'",
+        ),
+        (
+            model(tolerations=[{"key": "sku", "effect": "noSchedule"}]),
+            "at '/models/0/tolerations/0/effect': value must be one of '', 'NoSchedule', 'PreferNoSchedule'",
+        ),
+        (
+            {"httpRoute": {"enabled": True, "parentRefs": [{"name": "g", "nameSpace": "x"}]}},
+            "at '/httpRoute/parentRefs/0': additional properties 'nameSpace' not allowed",
+        ),
         ({"ingress": {"preset": "haproxy"}}, "value must be one of 'ingress-nginx', 'f5', 'traefik', 'none'"),
     ],
 )

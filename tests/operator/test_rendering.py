@@ -47,6 +47,11 @@ async def test_makes_the_objects_that_the_chart_makes(file, renderer, render):
         ({"gpus": 100}, "InvalidSpec", "spec.gpus: maximum: got 100, want 64"),
         ({"gpuFamily": ["cpu", 7]}, "InvalidSpec", "spec.gpuFamily.1: got number, want string"),
         ({"weights": {"from": "claim"}}, "InvalidSpec", "write the claim's name in weights.claimName"),
+        (
+            {"env": [{"name": "A", "value": 5}]},
+            "InvalidSpec",
+            "spec.env.0.value: got number, want string",
+        ),
     ],
 )
 async def test_says_what_the_chart_says(renderer, spec, reason, message):
@@ -55,6 +60,7 @@ async def test_says_what_the_chart_says(renderer, spec, reason, message):
     assert refused.value.reason == reason
     assert message in str(refused.value)
     assert "models[0]" not in str(refused.value)
+    assert "Of' failed" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

@@ -44,7 +44,7 @@ spec:
   {{- end }}
   containers:
     - name: {{ .engine }}
-      image: {{ .image }}
+      image: {{ .image | quote }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
       {{- include (printf "openaisle.%sContainer" .engine) . | nindent 6 }}
       ports:
@@ -102,7 +102,7 @@ spec:
 {{- $settings := dict "nodeSelector" .model.nodeSelector "tolerations" (uniq $tolerations) "priorityClassName" .model.priorityClassName }}
 {{- include "openaisle.podSettings" (dict "context" $root "settings" $settings) }}
 {{- with $runtimeClass }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- if $required }}
 affinity:

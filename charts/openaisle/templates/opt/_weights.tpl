@@ -12,14 +12,14 @@ Where a model's weights come from:
 
 {{- define "openaisle.weightsVolume" -}}
 {{- if eq .weights.from "claim" }}
-- {name: weights, persistentVolumeClaim: {claimName: {{ .weights.claimName }}, readOnly: true}}
+- {name: weights, persistentVolumeClaim: {claimName: {{ .weights.claimName | quote }}, readOnly: true}}
 {{- else if eq .weights.from "image" }}
-- {name: weights, image: {reference: {{ .weights.image }}}}
+- {name: weights, image: {reference: {{ .weights.image | quote }}}}
 {{- else if ne .weights.from "hub" }}
 {{- else if eq .weights.cache.type "emptyDir" }}
 - {name: weights, emptyDir: {sizeLimit: {{ include "openaisle.cacheSize" . }}}}
 {{- else if eq .weights.cache.type "shared" }}
-- {name: weights, persistentVolumeClaim: {claimName: {{ include "openaisle.weightsClaim" . }}}}
+- {name: weights, persistentVolumeClaim: {claimName: {{ include "openaisle.weightsClaim" . | quote }}}}
 {{- end }}
 {{- end }}
 
@@ -34,7 +34,7 @@ Where a model's weights come from:
 
 {{- define "openaisle.downloadContainer" -}}
 name: download
-image: {{ .image }}
+image: {{ .image | quote }}
 imagePullPolicy: {{ .context.Values.image.pullPolicy }}
 {{- with .model }}
 workingDir: /opt/openaisle
@@ -42,7 +42,7 @@ command:
   - python
   - -m
   - openaisle_opt.fetch
-  - {{ .model }}
+  - {{ .model | quote }}
   - --into=/models
   {{- with .weights.revision }}
   - --revision={{ . }}
