@@ -44,6 +44,8 @@ command:
   - openaisle_opt.fetch
   - {{ .model | quote }}
   - --into=/models
+  # Where the server will listen, so that the gateway and Prometheus hear how far it is.
+  - --port=8000
   {{- with .weights.revision }}
   - --revision={{ . }}
   {{- end }}
