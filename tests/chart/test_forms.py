@@ -350,3 +350,11 @@ def test_an_ingress_of_the_cluster_s_default_class(render):
     assert (
         "ingressClassName" not in render({"ingress": {"className": ""}}).one("Ingress", "openaisle")["spec"]
     )
+
+
+def test_a_pod_that_waits_for_no_time_before_its_end_does_not_sleep(render):
+    """Kubernetes takes a sleep of no time from 1.33 on."""
+    rest = {"preStopSeconds": 0}
+    objects = render(model(**rest) | {"adapter": rest, "demo": rest})
+    for name in ("openaisle-m", "openaisle-adapter", "openaisle-demo"):
+        assert "lifecycle" not in objects.container(name)

@@ -49,8 +49,11 @@ spec:
       {{- include (printf "openaisle.%sContainer" .engine) . | nindent 6 }}
       ports:
         - {name: http, containerPort: 8000}
+      {{- /* Kubernetes before 1.33 refuses to sleep for no time. */}}
+      {{- with int .preStopSeconds }}
       lifecycle:
-        preStop: {sleep: {seconds: {{ int .preStopSeconds }}}}
+        preStop: {sleep: {seconds: {{ . }}}}
+      {{- end }}
       # What a crashed program said last is in the pod's status.
       terminationMessagePolicy: FallbackToLogsOnError
       resources: {{- include "openaisle.modelResources" . | nindent 8 }}
