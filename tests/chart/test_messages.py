@@ -15,6 +15,11 @@ from tests.chart.conftest import model
             "gpu: there is no such key; write modelDefaults.gpuFamily or modelDefaults.gpus.",
         ),
         ({"replicaCount": 2}, "replicaCount: there is no such key; write modelDefaults.replicas"),
+        ({"networkpolicy": {"enabled": False}}, "networkpolicy: there is no such key; write networkPolicy."),
+        *(
+            ({section: {"enable": True}}, f"{section}.enable: there is no such key; write {section}.enabled.")
+            for section in ("demo", "doctor", "httpRoute", "ingress", "networkPolicy", "operator")
+        ),
         ({"modelDefaults": {"maxModelLen": 1}}, "there is no such key; write modelDefaults.contextLength."),
         (model(maxModelLen=1), "models[0] (m): there is no key maxModelLen; write contextLength."),
         (model(gpuCount=1), "models[0] (m): there is no key gpuCount; write gpus."),

@@ -15,7 +15,7 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- $errors := list }}
 {{- $hints := .Files.Get "files/hints.yaml" | fromYaml }}
 {{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" $hints.values "values" .Values "defaults" .Values "prefix" "") | fromJsonArray) }}
-{{- range $section := list "image" "auth" "adapter" "demo" "ingress" }}
+{{- range $section := omit $hints "values" "model" "weights" | keys | sortAlpha }}
 {{- $values := get $.Values $section }}
 {{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" (get $hints $section) "values" $values "defaults" $values "prefix" (printf "%s." $section)) | fromJsonArray) }}
 {{- end }}
