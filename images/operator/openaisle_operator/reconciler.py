@@ -8,9 +8,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .api import Api
+from .claims import keep_size
 from .conditions import Condition, changed, merge
 from .errors import ApiError, Invalid, NotFound, Refused
-from .kinds import CHILDREN, EVENT, OPT_MODEL, POD, WORKLOADS, Kind, kind_of
+from .kinds import CHILDREN, CLAIM, EVENT, OPT_MODEL, POD, WORKLOADS, Kind, kind_of
 from .names import check_names
 from .ownership import LABEL, kept, owned, owners
 from .readiness import TROUBLES, ready_condition
@@ -80,6 +81,8 @@ class Reconciler:
         existing = await self._children(name)
         for key, item in wanted.items():
             await self._check_owner(key[0], item, existing.get(key), model)
+            if key[0] == CLAIM and key in existing:
+                keep_size(item, existing[key], model.get("spec") or {})
         for key in sorted(wanted, key=lambda key: CHILDREN.index(key[0])):
             await self._apply(key[0], wanted[key], model)
         for key in existing.keys() - wanted.keys():
