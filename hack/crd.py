@@ -94,7 +94,7 @@ def structural(node: Schema, root: Schema) -> Schema:
     if "enum" in node:
         made |= {"type": "string", "enum": node["enum"]}
     if "required" in node:
-        made["required"] = node["required"]
+        made["required"] = list(node["required"])
     if "items" in node:
         made["items"] = structural(node["items"], root)
     if "properties" in node:

@@ -22,6 +22,8 @@ class FakeEngine:
         self.cancelled = asyncio.Event()
         """Set when a client has left a request that was being answered."""
         self.healthy = True
+        self.health: dict[str, object] = {}
+        """What it says at /health/ready."""
         self.url = ""
 
     async def complete(self, _: web.Request) -> web.StreamResponse:
@@ -42,7 +44,7 @@ class FakeEngine:
         return web.json_response({"object": "list", "data": [model]})
 
     async def _ready(self, _: web.Request) -> web.StreamResponse:
-        return web.Response(status=200 if self.healthy else 503)
+        return web.json_response(self.health, status=200 if self.healthy else 503)
 
     def app(self) -> web.Application:
         """The routes of the engine's server."""

@@ -14,6 +14,10 @@ from openaisle_adapter import hold
 BODY = {"model": "fake/model", "prompt": "Once"}
 
 
+async def refuse(_):
+    return web.Response(status=503)
+
+
 async def waiting(client) -> float:
     page = (await client.get("/metrics")).text
     [line] = [line for line in page.splitlines() if line.startswith("openaisle_adapter_waiting_requests ")]
@@ -69,6 +73,49 @@ async def test_end_of_the_wait_is_503(adapter, free_port):
     assert response.status_code == 503
     assert response.headers["retry-after"]
     assert response.json()["error"]["type"] == "server_error"
+
+
+async def test_end_of_the_wait_says_how_far_the_model_is(adapter):
+    async with fake_engine(handler=refuse) as engine, adapter(engine.url, wait_s=0.2) as client:
+        engine.healthy = False
+        engine.health = {"status": "loading", "phase": "loading the weights", "fraction": 0.427}
+        assert (await client.post("/v1/completions", json=BODY)).status_code == 503
+        response = await client.post("/v1/completions", json=BODY)
+    assert response.json()["error"]["message"] == (
+        "The model `fake/model` has no replica that can take a request now: loading the weights, 43%. "
+        "Please try again."
+    )
+    assert response.headers["retry-after"] == "2"
+
+
+async def test_download_is_not_waited_for(adapter, eventually):
+    async with fake_engine(handler=refuse) as engine, adapter(engine.url, wait_s=600) as client:
+        engine.healthy = False
+        engine.health = {"status": "downloading", "phase": "waiting for another", "fraction": None}
+        response = await client.post("/v1/completions", json=BODY, timeout=30)
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "10"
+        assert "take a request now: waiting for another. Please" in response.json()["error"]["message"]
+        assert await waiting(client) == 0
+        engine.healthy, engine.health, engine.handler = True, {}, engine.complete
+
+        async def it_answers() -> bool:
+            return (await client.post("/v1/completions", json=BODY)).status_code == 200
+
+        await eventually(it_answers)
+
+
+@pytest.mark.parametrize(
+    "health", [{}, {"phase": 7}, {"status": "draining"}, [], {"phase": "here", "fraction": "half"}]
+)
+async def test_replica_that_says_nothing_of_use_is_told_of_in_general(adapter, health):
+    async with fake_engine(handler=refuse) as engine, adapter(engine.url, wait_s=0.2) as client:
+        engine.healthy, engine.health = False, health
+        await client.post("/v1/completions", json=BODY)
+        response = await client.post("/v1/completions", json=BODY)
+    assert response.status_code == 503
+    words = "here" if "fraction" in health else "it is starting, or has failed and will be back"
+    assert f" has no replica that can take a request now: {words}. " in response.json()["error"]["message"]
 
 
 async def test_too_many_do_not_wait(adapter, free_port, monkeypatch):

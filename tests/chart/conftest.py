@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shutil
@@ -73,7 +74,8 @@ def template(helm: str, chart: pathlib.Path, tmp_path: pathlib.Path) -> Callable
         release: str = "openaisle",
     ) -> str:
         file = tmp_path / "values.yaml"
-        file.write_text(yaml.safe_dump(values or {}))
+        # As JSON, since helm takes some texts for numbers that Python writes without quotes, such as 1e3.
+        file.write_text(json.dumps(values or {}))
         command = [helm, "template", release, str(chart), "--namespace=lab", f"--values={file}", *flags]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60)
         if result.returncode:

@@ -39,6 +39,19 @@ def test_two_names_of_which_a_host_name_would_make_one(refusal):
         ),
         ({"nameOverride": "a/b"}, "beginning with a letter, for example a-b."),
         (
+            {"commonLabels": {"app.kubernetes.io/part-of": "platform"}},
+            "commonLabels: the chart sets app.kubernetes.io/part-of itself; remove it, or choose another",
+        ),
+        (
+            {"gpuFamilies": {"our GPU": {}}},
+            "gpuFamilies: a family cannot be called our GPU, since its pods have it as a label; write at "
+            "most 63 letters, digits, dashes, dots and underscores, for example our-gpu.",
+        ),
+        (
+            {"gpuFamilies": {"ours": {"resourceName": "gpu"}}},
+            "gpuFamilies.ours.resourceName: no device plugin offers gpu; write a name such as nvidia.com/gpu",
+        ),
+        (
             {"image": {"registry": "https://registry.example.org/"}},
             "image.registry: images' names have no scheme; write registry.example.org.",
         ),
@@ -75,6 +88,46 @@ def test_two_names_of_which_a_host_name_would_make_one(refusal):
             {"adapter": {"resources": {"requests": {"memory": "1Gi"}}}},
             "adapter.resources: requests.memory is 1Gi, more than limits.memory, which is 512Mi; "
             "write limits.memory: 1Gi.",
+        ),
+        (
+            {"adapter": {"resources": {"requests": {"memory": 1073741824}}}},
+            "adapter.resources: requests.memory is 1073741824, more than limits.memory, which is 512Mi;",
+        ),
+        (
+            {"ingress": {"className": "Nginx"}},
+            "ingress.className: no object of Kubernetes is called Nginx; its name has small letters, digits,",
+        ),
+        (
+            {"demo": {"priorityClassName": "High"}},
+            "demo.priorityClassName: no object of Kubernetes is called",
+        ),
+        (
+            {"image": {"pullSecrets": ["ours", "Reg Cred"]}},
+            "image.pullSecrets[1]: no object of Kubernetes is",
+        ),
+        (
+            {"auth": {"existingSecret": "Our_Keys"}},
+            "auth.existingSecret: no object of Kubernetes is called Our_",
+        ),
+        (
+            {"gpuFamilies": {"turing": {"runtimeClassName": "NVIDIA"}}},
+            "gpuFamilies.turing.runtimeClassName: no object of Kubernetes is called NVIDIA;",
+        ),
+        (
+            {"adapter": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+            "adapter.tolerations[0]: operator Exists takes no value; remove value, or write operator: Equal.",
+        ),
+        (
+            {"gpuFamilies": {"turing": {"tolerations": [{"effect": "NoSchedule"}]}}},
+            "gpuFamilies.turing.tolerations[0]: write the key of the taint, or operator: Exists for every",
+        ),
+        (
+            {"networkPolicy": {"clients": [{"ipBlock": {"cidr": "10.0.0.7"}}]}},
+            "networkPolicy.clients[0].ipBlock.cidr: 10.0.0.7 is not a range of addresses; write 10.0.0.7/32.",
+        ),
+        (
+            {"adapter": {"resources": {"limits": {"gpu": 1}}}},
+            "adapter.resources.limits.gpu: there is no such resource; write cpu, memory, ephemeral-storage,",
         ),
         (
             {"demo": {"resources": {"limits": {"cpu": "half"}}}},
@@ -115,6 +168,15 @@ def test_a_value_of_the_wrong_form(refusal, values, message):
             "contextLength is 4096, and facebook/opt-125m reads 2048 tokens at most; write",
         ),
         ({"nodeSelector": {"zone": "a b"}}, 'nodeSelector.zone: a label cannot hold "a b"'),
+        ({"priorityClassName": "High"}, "priorityClassName: no object of Kubernetes is called High;"),
+        (
+            {"weights": {"cache": {"type": "claim", "storageClassName": "Fast SSD"}}},
+            "models[0] (m): weights.cache.storageClassName: no object of Kubernetes is called Fast SSD;",
+        ),
+        (
+            {"tolerations": [{"operator": "Equal"}]},
+            "models[0] (m): tolerations[0]: write the key of the taint",
+        ),
         (
             {"resources": {"limits": {"memory": "lots"}}},
             "resources.limits.memory: lots is not an amount; write one such as 4Gi.",
@@ -190,6 +252,57 @@ def test_a_release_with_the_longest_name(render, template):
     assert "openaisle-tiny-opt" in objects.of("StatefulSet")
 
 
+@pytest.mark.parametrize("name", ["2048", "openaisle.v2"])
+def test_a_release_of_which_no_service_can_be_called(render, template, name):
+    """Helm takes it, and Kubernetes refuses the Services only when other objects are made already."""
+    with pytest.raises(Refused) as refused:
+        template(release=name)
+    assert (
+        f"fullnameOverride: the release is called {name}, and the names of Services have small letters, "
+        "digits and dashes only, beginning with a letter; choose another name for the release, or write "
+        "fullnameOverride: openaisle."
+    ) in str(refused.value)
+    assert "openaisle-tiny-opt" in render({"fullnameOverride": "openaisle"}, release=name).of("StatefulSet")
+
+
+@pytest.mark.parametrize("name", ["2048", "1e3", "true", "null"])
+def test_a_name_that_yaml_takes_for_something_else_is_a_text_in_all_places(render, name):
+    values = {
+        "fullnameOverride": "openaisle",
+        "operator": {"enabled": True},
+        "doctor": {"job": True, "clusterAccess": True},
+        "gpuFamilies": {name: {"resourceName": "nvidia.com/gpu", "imageVariants": ["cu126"]}},
+        "models": [
+            {
+                "name": name,
+                "model": HUB,
+                "gpuFamily": name,
+                "chatTemplate": "x",
+                "weights": {"preload": True, "cache": {"type": "shared"}},
+            },
+            {"name": "surge", "rollout": "surge"},
+        ],
+    }
+
+    def texts(node, path=""):
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if key in ("labels", "annotations", "matchLabels", "data"):
+                    assert all(type(item) is str for item in value.values()), (path, value)
+                elif key in ("name", "namespace", "value"):
+                    assert isinstance(value, str), (path, node)
+                texts(value, f"{path}.{key}")
+        elif isinstance(node, list):
+            for item in node:
+                texts(item, path)
+
+    rendered = render(values, "--namespace=1234", release=name).all
+    assert len(rendered) > 30
+    for item in rendered:
+        if item["kind"] != "CustomResourceDefinition":
+            texts(item, item["kind"])
+
+
 @pytest.mark.parametrize(
     ("given", "resources"),
     [
@@ -205,6 +318,14 @@ def test_a_release_with_the_longest_name(render, template):
             {"requests": {"cpu": 2}},
             {"requests": {"cpu": 2, "memory": "1536Mi"}, "limits": {"cpu": "4", "memory": "3Gi"}},
         ),
+        (
+            {"requests": {"memory": 2147483648}, "limits": {"memory": 4294967296}},
+            {"requests": {"cpu": "1", "memory": 2147483648}, "limits": {"cpu": "4", "memory": 4294967296}},
+        ),
+        (
+            {"requests": {"memory": 4294967296}},
+            {"requests": {"cpu": "1", "memory": 4294967296}, "limits": {"cpu": "4", "memory": 4294967296}},
+        ),
     ],
 )
 def test_a_request_takes_its_limit_along_and_a_limit_its_request(render, given, resources):
@@ -214,7 +335,7 @@ def test_a_request_takes_its_limit_along_and_a_limit_its_request(render, given, 
 @pytest.mark.parametrize("gpus", [1, 8, 16, 64])
 def test_what_is_computed_for_many_gpus_is_within_its_limits(render, gpus):
     """A processor for each, since each has a process."""
-    values = model(model=HUB, gpuFamily="hopper", gpus=gpus)
+    values = model(model="lab/wide", gpuFamily="hopper", gpus=gpus)
     resources = render(values).container("openaisle-m")["resources"]
     assert int(resources["requests"]["cpu"]) == max(2, gpus)
     assert int(resources["limits"]["cpu"]) == max(8, gpus)
@@ -229,3 +350,11 @@ def test_an_ingress_of_the_cluster_s_default_class(render):
     assert (
         "ingressClassName" not in render({"ingress": {"className": ""}}).one("Ingress", "openaisle")["spec"]
     )
+
+
+def test_a_pod_that_waits_for_no_time_before_its_end_does_not_sleep(render):
+    """Kubernetes takes a sleep of no time from 1.33 on."""
+    rest = {"preStopSeconds": 0}
+    objects = render(model(**rest) | {"adapter": rest, "demo": rest})
+    for name in ("openaisle-m", "openaisle-adapter", "openaisle-demo"):
+        assert "lifecycle" not in objects.container(name)

@@ -15,6 +15,11 @@ from tests.chart.conftest import model
             "gpu: there is no such key; write modelDefaults.gpuFamily or modelDefaults.gpus.",
         ),
         ({"replicaCount": 2}, "replicaCount: there is no such key; write modelDefaults.replicas"),
+        ({"networkpolicy": {"enabled": False}}, "networkpolicy: there is no such key; write networkPolicy."),
+        *(
+            ({section: {"enable": True}}, f"{section}.enable: there is no such key; write {section}.enabled.")
+            for section in ("demo", "doctor", "httpRoute", "ingress", "networkPolicy", "operator")
+        ),
         ({"modelDefaults": {"maxModelLen": 1}}, "there is no such key; write modelDefaults.contextLength."),
         (model(maxModelLen=1), "models[0] (m): there is no key maxModelLen; write contextLength."),
         (model(gpuCount=1), "models[0] (m): there is no key gpuCount; write gpus."),
@@ -47,6 +52,29 @@ def test_a_key_of_another_chart_is_answered_with_ours(refusal, values, message):
         (
             {"auth": {"limits": {"default": {"requestsPerMin": 1}}}},
             "at '/auth/limits/default': additional properties 'requestsPerMin' not allowed",
+        ),
+        # Helm 3 drops what Kubernetes doesn't know, and a peer without its selector is every pod.
+        (
+            {"networkPolicy": {"clients": [{"podSelector": {"matchLabel": {"app": "x"}}}]}},
+            "at '/networkPolicy/clients/0/podSelector': additional properties 'matchLabel' not allowed",
+        ),
+        ({"networkPolicy": {"metrics": [{}]}}, "at '/networkPolicy/metrics/0': minProperties: got 0, want 1"),
+        (model(env=[{"name": "A", "value": 5}]), "at '/models/0/env/0/value': got number, want string"),
+        (
+            model(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "a"}}}]),
+            "at '/models/0/env/0/valueFrom/secretKeyRef': missing property 'key'",
+        ),
+        (
+            {"adapter": {"tolerations": [{"key": "sku", "operator": "exists"}]}},
+            "at '/adapter/tolerations/0/operator': value must be one of 'Exists', 'Equal'",
+        ),
+        (
+            model(tolerations=[{"key": "sku", "effect": "noSchedule"}]),
+            "at '/models/0/tolerations/0/effect': value must be one of '', 'NoSchedule', 'PreferNoSchedule'",
+        ),
+        (
+            {"httpRoute": {"enabled": True, "parentRefs": [{"name": "g", "nameSpace": "x"}]}},
+            "at '/httpRoute/parentRefs/0': additional properties 'nameSpace' not allowed",
         ),
         ({"ingress": {"preset": "haproxy"}}, "value must be one of 'ingress-nginx', 'f5', 'traefik', 'none'"),
     ],
@@ -117,6 +145,11 @@ def test_names_that_cannot_be(refusal, values, message):
             {"gpuFamily": "mig-1g.10gb", "gpus": 2},
             "gpus is 2 on gpuFamily mig-1g.10gb, and a model isn't divided between slices; choose a family",
         ),
+        (
+            {"gpuFamily": "turing", "gpus": 8},
+            "models[0] (m): gpus is 8, which doesn't divide the 12 attention heads of facebook/opt-125m "
+            "evenly; numbers that do are 2, 3, 4, 6, 12.",
+        ),
         ({"engine": "vllm"}, "engine vllm needs a GPU family; on cpu write engine: opt."),
         (
             {"engine": "vllm", "gpuFamily": "kepler"},
@@ -126,6 +159,24 @@ def test_names_that_cannot_be(refusal, values, message):
 )
 def test_gpus_that_cannot_be(refusal, settings, message):
     assert message in refusal(model(**{"model": "facebook/opt-125m"} | settings))
+
+
+def test_a_family_of_gpus_without_an_image_for_them(refusal, render):
+    values = model(gpuFamily="ours") | {"gpuFamilies": {"ours": {"resourceName": "nvidia.com/gpu"}}}
+    assert (
+        "models[0] (m): the family ours names no image for its GPUs, and the one for cpu cannot use them; "
+        "write gpuFamilies.ours.imageVariants, for example [cu126], or the model's own image."
+    ) in refusal(values)
+    values["models"][0]["image"] = "registry.example.org/opt:ours"
+    assert render(values).container("openaisle-m")["image"] == "registry.example.org/opt:ours"
+
+
+@pytest.mark.parametrize("size", ["125m", "350m", "1.3b", "2.7b", "6.7b", "13b", "30b", "66b"])
+def test_the_numbers_of_gpus_that_are_named_are_taken(refusal, render, size):
+    settings = {"model": f"facebook/opt-{size}", "gpuFamily": "nvidia"}
+    numbers = refusal(model(**settings, gpus=17)).split("numbers that do are ")[1].split(".")[0]
+    for gpus in numbers.split(", "):
+        assert render(model(**settings, gpus=int(gpus))).of("StatefulSet")
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,12 @@ def test_a_section_or_value_that_is_needed_is_named(chart, refusal):
 
 def test_no_model_is_a_list_that_is_null(render):
     assert render({"models": None}).of("StatefulSet") == {}
+
+
+def test_an_upgrade_that_reuses_the_values_of_an_older_chart_is_told_what_to_write(refusal):
+    message = refusal(nulls([("doctor",), ("adapter", "waitSeconds")]), "--is-upgrade")
+    assert message.count("\n- ") == 1
+    assert (
+        "- adapter.waitSeconds, doctor: missing. With --reuse-values an upgrade has only those values that "
+        "the chart before it had; write --reset-then-reuse-values instead."
+    ) in message

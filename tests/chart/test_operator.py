@@ -1,5 +1,8 @@
 """The operator's part of the chart."""
 
+import shutil
+
+import yaml
 from openaisle_operator.kinds import CHILDREN, OPT_MODEL, POD
 
 ON = {"operator": {"enabled": True}}
@@ -58,3 +61,15 @@ def test_it_reaches_the_api_server_and_is_reached_by_nobody(render):
     policy = render(ON).one("NetworkPolicy", "openaisle-operator")["spec"]
     assert policy["ingress"] == []
     assert policy["egress"] == [{"ports": [{"port": 443}, {"port": 6443}]}]
+
+
+def test_with_an_alias_the_operator_s_copy_of_the_chart_gives_the_same_names(chart, render, tmp_path):
+    """A parent chart may call it `llm`; the operator's copy is called openaisle."""
+    aliased = tmp_path / "llm"
+    shutil.copytree(chart, aliased)
+    description = (aliased / "Chart.yaml").read_text()
+    (aliased / "Chart.yaml").write_text(description.replace("name: openaisle\n", "name: llm\n", 1))
+    objects = render({**ON, "models": [{"name": "m"}]}, chart=aliased, release="prod")
+    values = yaml.safe_load(objects.one("ConfigMap", "prod-llm-operator")["data"]["release.yaml"])["values"]
+    copy = render({**values, "models": [{"name": "m"}]}, release="prod")
+    assert copy.one("StatefulSet", "prod-llm-m")["spec"] == objects.one("StatefulSet", "prod-llm-m")["spec"]

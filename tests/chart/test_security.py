@@ -259,6 +259,10 @@ class TestDoctor:
         objects = render({"doctor": {"job": True, "waitSeconds": 60}})
         job = objects.one("Job", "openaisle-doctor")
         assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
+        # An uninstall leaves hooks; the one that failed is there to be read.
+        assert job["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == (
+            "before-hook-creation,hook-succeeded"
+        )
         (container,) = job["spec"]["template"]["spec"]["containers"]
         assert container["command"] == [
             "openaisle",

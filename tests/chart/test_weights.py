@@ -140,7 +140,7 @@ class TestPreload:
             assert not selector.items() <= labels.items()
 
     def test_it_opens_connections_to_the_hub_only(self, render):
-        policy = render(self.values).one("NetworkPolicy", "openaisle-m-preload")["spec"]
+        policy = render(self.values).one("NetworkPolicy", "openaisle-m.preload")["spec"]
         ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
         assert ports == {53, 5353, 443}
         assert policy["ingress"] == []
@@ -151,6 +151,32 @@ class TestPreload:
         (other,) = jobs(render(self.values, "--set", "models[0].weights.revision=v2"))
         assert one["metadata"]["name"] == same["metadata"]["name"] != other["metadata"]["name"]
         assert len(one["metadata"]["name"]) <= 63
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "models[0].weights.cache.claimName=other",
+            "models[0].nodeSelector.zone=a",
+            "models[0].priorityClassName=high",
+            "commonLabels.team=nlp",
+            "image.pullSecrets={regcred}",
+        ],
+    )
+    def test_other_pods_are_another_job_s(self, render, change):
+        """Kubernetes refuses a change of a Job's pods."""
+        (one,) = jobs(render(self.values))
+        (other,) = jobs(render(self.values, "--set", change))
+        assert one["spec"]["template"] != other["spec"]["template"]
+        assert one["metadata"]["name"] != other["metadata"]["name"]
+
+    def test_models_with_long_names_have_jobs_of_their_own(self, render):
+        models = [{**self.values["models"][0], "name": f"{'a' * 38}-{number}"} for number in (1, 2)]
+        assert len({job["metadata"]["name"] for job in jobs(render({"models": models}))}) == 2
+
+    def test_a_model_may_be_called_as_the_preload_of_another(self, render):
+        models = [*self.values["models"], {"name": "m-preload"}]
+        names = [(item["kind"], item["metadata"]["name"]) for item in render({"models": models}).all]
+        assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,29 @@ def test_a_volume_that_cannot_be_changed_in_place(namespace):
     namespace.helm("uninstall", "openaisle")
 
 
+def test_a_shared_volume_stays_when_a_smaller_model_takes_it_over_and_grows_only_when_told(namespace):
+    def values(model, size=""):
+        weights = {"cache": {"type": "shared", "accessMode": "ReadWriteOnce", "size": size}}
+        quiet = {"ingress": {"enabled": False}, "adapter": {"replicas": 0}, "demo": {"enabled": False}}
+        return quiet | {"models": [{"name": "m", "model": model, "replicas": 0, "weights": weights}]}
+
+    def size():
+        return namespace.get("pvc", "openaisle-m-weights")["spec"]["resources"]["requests"]["storage"]
+
+    namespace.install(values=values("facebook/opt-6.7b"))
+    namespace.upgrade(values=values("facebook/opt-1.3b"))
+    assert size() == "38Gi"
+    for refused, message in (
+        (values("facebook/opt-1.3b", "8Gi"), "has 38Gi, and a volume cannot be made smaller; write"),
+        (values("facebook/opt-13b"), "takes a volume of 72Gi, and the claim openaisle-m-weights has 38Gi"),
+    ):
+        with pytest.raises(CommandFailed) as failed:
+            namespace.upgrade(values=refused)
+        assert message in str(failed.value)
+        assert f"kubectl delete pvc openaisle-m-weights -n {namespace.name}" in str(failed.value)
+    namespace.helm("uninstall", "openaisle")
+
+
 def test_what_selects_the_pods_cannot_be_changed_in_place(namespace):
     quiet = {
         "ingress": {"enabled": False},

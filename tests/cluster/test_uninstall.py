@@ -1,6 +1,9 @@
-"""`helm uninstall`, and what a new install finds."""
+"""`helm uninstall`, what a new install finds, and what is kept and restored as the documents say."""
 
-from tests.cluster.conftest import wait_for
+import os
+import re
+
+from tests.cluster.conftest import CHART, run, wait_for
 
 SHARED = {"cache": {"type": "shared", "accessMode": "ReadWriteOnce", "size": "1Gi"}}
 QUIET = {
@@ -33,6 +36,25 @@ def test_only_keys_and_volumes_stay_and_the_next_install_takes_them_up(namespace
     assert namespace.get("pvc", "openaisle-m-weights")["metadata"]["uid"] == volume
     namespace.helm("uninstall", "openaisle", "--wait")
     # What docs/kubernetes.md says of removing everything.
-    for kind in (["secret", "openaisle-keys"], ["pvc", "-l", "app.kubernetes.io/instance=openaisle"]):
+    for kind in (["secret", "openaisle-keys"], ["pvc,job,pod", "-l", "app.kubernetes.io/instance=openaisle"]):
         namespace.kubectl("delete", *kind)
     wait_for("an empty namespace", lambda: objects() == before, timeout_s=60)
+
+
+def test_what_the_documents_keep_is_restored_elsewhere(new_namespace, root, tmp_path):
+    section = (root / "docs/kubernetes.md").read_text().split("Keep both:")[1]
+    keep, restore = re.findall(r"```console\n(.*?)```", section, re.DOTALL)[:2]
+
+    def follow(block, namespace):
+        script = block.replace("-n openaisle", f"-n {namespace.name}").replace("charts/openaisle", str(CHART))
+        script = script.replace("helm ", f"{os.environ.get('HELM', 'helm')} ")
+        run("bash", "-euc", f"cd {tmp_path}\n{script}")
+
+    here, elsewhere = new_namespace(), new_namespace()
+    here.install(values=QUIET | {"auth": {"keys": {"alice": "sk-0123456789", "bob": "sk-9876543210"}}})
+    follow(keep, here)
+    follow(restore, elsewhere)
+    assert elsewhere.get("secret", "our-keys")["data"] == here.get("secret", "openaisle-keys")["data"]
+    assert elsewhere.get("statefulset", "openaisle-m")
+    for namespace in (here, elsewhere):
+        namespace.helm("uninstall", "openaisle")

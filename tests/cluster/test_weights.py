@@ -76,6 +76,7 @@ def model(name, model, weights, **settings):
 MODELS = [
     model("claim", "lab/from-a-claim", {"from": "claim", "claimName": "weights", "path": "stories"}),
     model("cut", "lab/cut", hub_weights(cache={"type": "claim"})),
+    model("held", "lab/held", hub_weights(), resources=SMALL),
     model("slow", "lab/slow", hub_weights(cache={"type": "shared"}, preload=True), replicas=2),
     model(
         "ahead",
@@ -148,6 +149,24 @@ def hub_asked(namespace):
     """What the Hub was asked for: {paths, ranges}."""
     with namespace.port_forward("pod/hub", 8000) as url:
         return httpx.get(f"{url}/asked").json()
+
+
+def test_how_far_a_download_is_is_told_to_whoever_asks_for_the_model(gateway):
+    namespace, body = gateway.namespace, {"model": "lab/held", "prompt": "Once", "max_tokens": 1}
+
+    def half_way():
+        answer = gateway.post("/v1/completions", json=body)
+        assert answer.status_code == 503
+        message = answer.json()["error"]["message"]
+        return re.search(r"request now: downloading lab/held \(.+ in \d+ files\), [45]\d%\.", message)
+
+    wait_for("half of lab/held", half_way)
+    with namespace.port_forward("pod/openaisle-held-0", 8000) as url:
+        metrics = httpx.get(f"{url}/metrics").text
+    assert 'openaisle_status{model_name="lab/held",status="downloading"} 1.0' in metrics
+    with namespace.port_forward("pod/hub", 8000) as url:
+        httpx.get(f"{url}/release")
+    wait_for("lab/held", lambda: gateway.post("/v1/completions", json=body).status_code == 200)
 
 
 def test_of_all_that_share_a_volume_one_fetches_and_the_others_wait(gateway):

@@ -7,6 +7,7 @@ Every model `lab/...` is there and has the same files; its name says what goes w
     lab/cut                    a file's connection breaks off in the middle when it is first asked for
     lab/changed                the weights are other bytes than promised, always
     lab/slow                   the weights take seconds
+    lab/held                   half of the weights come only after /release was asked for
     lab/names                  files are listed by name only, as some mirrors do
 
 In a pod it runs as a program: the folder is $FOLDER, $TOKEN has to come with every question, and lab/slow
@@ -22,6 +23,7 @@ import os
 import pathlib
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -50,6 +52,8 @@ class Hub(http.server.ThreadingHTTPServer):
         self.ranges: list[str] = []
         """Parts of files that were asked for, as `model.safetensors bytes=100-`."""
         self.cut: set[str] = set()
+        self.released = threading.Event()
+        """Set when lab/held may come whole."""
 
     @property
     def url(self) -> str:
@@ -70,6 +74,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if path == "/asked":
             paths = [path for path, _ in hub.asked]
             return self.answer(200, json.dumps({"paths": paths, "ranges": hub.ranges}).encode(), {})
+        if path == "/release":
+            hub.released.set()
+            return self.answer(200, b"", {})
         hub.asked.append((path, self.headers.get("authorization")))
         hub.gate.wait(30)
         if path.startswith("/lfs/"):
@@ -127,20 +134,34 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             hub.cut.add(name)
             part = part[: len(part) // 2]
             self.close_connection = True
-        pause_s = hub.seconds / 20 if model == "slow" and large else 0
-        self.answer(206 if start else 200, part, headers, pause_s)
+        if model == "held" and large:
+            pieces, pause = 2, lambda: hub.released.wait(120)
+        elif model == "slow" and large:
+            pieces, pause = 20, lambda: time.sleep(hub.seconds / 20)
+        else:
+            pieces, pause = 1, lambda: None
+        self.answer(206 if start else 200, part, headers, pieces, pause)
 
-    def answer(self, status: int, body: bytes, headers: dict[str, str], pause_s: float = 0) -> None:
+    def answer(
+        self,
+        status: int,
+        body: bytes,
+        headers: dict[str, str],
+        pieces: int = 1,
+        pause: Callable[[], object] = lambda: None,
+    ) -> None:
+        """The body goes out in pieces, with a pause after each but the last."""
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
             return
-        step = max(1, len(body) // 20 if pause_s else len(body))
+        step = max(1, -(-len(body) // pieces))
         for at in range(0, len(body), step):
+            if at:
+                pause()
             self.wfile.write(body[at : at + step])
-            time.sleep(pause_s)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         if __name__ == "__main__":

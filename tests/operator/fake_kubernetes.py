@@ -44,6 +44,9 @@ class FakeKubernetes:
         plural, name = request.match_info["plural"], request.match_info.get("name", "")
         if not name:
             items = self.objects.get(plural, {}).values()
+            if any(len(pair.split("=")[-1]) > 63 for pair in request.query["labelSelector"].split(",")):
+                message = "must be no more than 63 characters"
+                return web.json_response({"kind": "Status", "message": message}, status=400)
             wanted = [pair.split("=") for pair in request.query["labelSelector"].split(",") if pair]
             found = [
                 {key: value for key, value in item.items() if key not in ("apiVersion", "kind")}
@@ -53,7 +56,11 @@ class FakeKubernetes:
             return web.json_response({"kind": "List", "items": found})
         change = {"PATCH": "apply", "DELETE": "delete"}.get(request.method)
         if request.path.endswith("/status"):
-            self.one(plural, name)["status"] = (await request.json())["status"]
+            status = (await request.json())["status"]
+            if not isinstance(status["gpuFamily"], str | None):
+                message = "status.gpuFamily in body must be of type string"
+                return web.json_response({"kind": "Status", "message": message}, status=422)
+            self.one(plural, name)["status"] = status
             self.changes.append(f"status {plural}/{name}")
             return web.json_response({})
         if change:

@@ -119,6 +119,30 @@ async def test_what_is_no_longer_rendered_goes_and_volumes_stay(kubernetes, reco
     assert kubernetes.names("persistentvolumeclaims") == {volume}
 
 
+@pytest.mark.parametrize(
+    ("model", "size", "storage"),
+    [
+        ("facebook/opt-1.3b", "", "38Gi"),
+        ("facebook/opt-13b", "", "72Gi"),
+        # What is written is asked for, and the API server says what it thinks of it.
+        ("facebook/opt-1.3b", "9000Mi", "9000Mi"),
+    ],
+)
+async def test_a_volume_stays_when_a_smaller_model_takes_it_over(
+    kubernetes, reconciler, model, size, storage
+):
+    def hub(model, size=""):
+        return opt_model("m", model=model, weights={"cache": {"type": "shared", "size": size}})
+
+    kubernetes.put("optmodels", hub("facebook/opt-6.7b"))
+    rounds = reconciler()
+    await rounds.reconcile("m")
+    kubernetes.put("optmodels", hub(model, size))
+    await rounds.reconcile("m")
+    claim = kubernetes.one("persistentvolumeclaims", "openaisle-m-weights")
+    assert claim["spec"]["resources"]["requests"]["storage"] == storage
+
+
 async def test_another_workload_takes_the_place_of_the_first(kubernetes, reconciler):
     kubernetes.put("optmodels", opt_model("m"))
     rounds = reconciler()
@@ -139,6 +163,23 @@ async def test_a_refused_model_gets_no_objects_and_says_why(kubernetes, reconcil
     ((name, type, reason, message),) = events
     assert (name, type, reason) == ("m", "Warning", "UnknownFamily")
     assert "gpuFamily turning doesn't exist" in message
+
+
+@pytest.mark.parametrize("family", [7, [], {"name": "turing"}, [7], [["turing"]]])
+async def test_a_family_that_is_no_text_is_a_condition(kubernetes, reconciler, family):
+    """The definition cannot say "a text or a list of them", so the API server takes all of these."""
+    kubernetes.put("optmodels", opt_model("m", gpuFamily=family))
+    await reconciler().reconcile("m")
+    assert condition(kubernetes, "m", "Accepted") == ("False", "InvalidSpec")
+    assert kubernetes.one("optmodels", "m")["status"]["gpuFamily"] is None
+
+
+async def test_a_name_that_is_no_label_is_a_condition(kubernetes, reconciler):
+    name = "a" * 64
+    kubernetes.put("optmodels", opt_model(name))
+    await reconciler().reconcile(name)
+    assert condition(kubernetes, name, "Accepted") == ("False", "NameTooLong")
+    assert condition(kubernetes, name, "Ready") == ("False", "NotMade")
 
 
 async def test_a_refused_change_leaves_what_serves(kubernetes, reconciler):

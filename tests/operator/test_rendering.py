@@ -47,6 +47,11 @@ async def test_makes_the_objects_that_the_chart_makes(file, renderer, render):
         ({"gpus": 100}, "InvalidSpec", "spec.gpus: maximum: got 100, want 64"),
         ({"gpuFamily": ["cpu", 7]}, "InvalidSpec", "spec.gpuFamily.1: got number, want string"),
         ({"weights": {"from": "claim"}}, "InvalidSpec", "write the claim's name in weights.claimName"),
+        (
+            {"env": [{"name": "A", "value": 5}]},
+            "InvalidSpec",
+            "spec.env.0.value: got number, want string",
+        ),
     ],
 )
 async def test_says_what_the_chart_says(renderer, spec, reason, message):
@@ -55,6 +60,7 @@ async def test_says_what_the_chart_says(renderer, spec, reason, message):
     assert refused.value.reason == reason
     assert message in str(refused.value)
     assert "models[0]" not in str(refused.value)
+    assert "Of' failed" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -103,3 +109,13 @@ def test_the_operator_learns_no_key_of_clients(release):
 def test_the_operator_knows_the_releases_own_models(release):
     models = [{"name": "one"}, {"name": "two", "servedModelName": "second"}]
     assert release({"models": models}).served_names == {"one": "openaisle/tiny-opt", "two": "second"}
+
+
+@pytest.mark.parametrize("text", ["12e45", "1_000", "0o17", "on", "null", "2026-11-27"])
+async def test_a_text_stays_a_text(renderer, text):
+    """helm and Python don't take the same words of YAML for numbers."""
+    spec = {"model": "facebook/opt-125m", "weights": {"revision": text}, "podAnnotations": {"note": text}}
+    made = by_kind_and_name(await renderer({"commonLabels": {"note": text}}).render("m", spec))
+    template = made["StatefulSet", "openaisle-m"]["spec"]["template"]
+    assert template["metadata"]["annotations"]["note"] == template["metadata"]["labels"]["note"] == text
+    assert f"--revision={text}" in template["spec"]["containers"][0]["args"]

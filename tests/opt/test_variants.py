@@ -69,17 +69,23 @@ def test_a_python_that_is_built_has_a_checksum(rows: dict[str, Row], root: pathl
     assert re.search(r"^ARG PYTHON_SHA256=[0-9a-f]{64}$", dockerfile, re.MULTILINE)
 
 
-def test_the_table_is_shown_and_a_wrong_variant_named(rows: dict[str, Row], root: pathlib.Path) -> None:
-    program = root / "hack" / "build-images"
-    shown = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout
+def test_the_table_is_shown_and_what_is_wrong_is_named_where_nothing_could_build(
+    rows: dict[str, Row], root: pathlib.Path
+) -> None:
+    def build(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        program = [root / "hack" / "build-images", *arguments]
+        environment = {"PATH": "/usr/bin:/bin", "BUILDER": "no-such-builder"} | variables
+        return subprocess.run(program, env=environment, capture_output=True, text=True)
+
+    shown = build("--list").stdout
     assert [line.split()[0] for line in shown.splitlines()] == ["variant", *rows]
-    wrong = subprocess.run(
-        [program, "opt"], env={"VARIANT": "k80", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
-    )
-    assert wrong.returncode == 1
-    assert wrong.stderr == (
-        'hack/build-images: there is no variant "k80"; the variants are cpu, cu126, cu130, rocm, kepler\n'
-    )
+    for wrong, sentence in (
+        (build("opt", VARIANT="k80"), 'there is no variant "k80"; the variants are ' + ", ".join(rows)),
+        (build("opt", "page"), 'there is no part "page"; the parts are opt, adapter, demo and operator'),
+        (build("opt"), "neither docker nor podman answers; install one, or start its engine"),
+    ):
+        assert wrong.returncode == 1
+        assert wrong.stderr == f"hack/build-images: {sentence}\n"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -15,7 +15,7 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- $errors := list }}
 {{- $hints := .Files.Get "files/hints.yaml" | fromYaml }}
 {{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" $hints.values "values" .Values "defaults" .Values "prefix" "") | fromJsonArray) }}
-{{- range $section := list "image" "auth" "adapter" "demo" "ingress" }}
+{{- range $section := omit $hints "values" "model" "weights" | keys | sortAlpha }}
 {{- $values := get $.Values $section }}
 {{- $errors = concat $errors (include "openaisle.hintErrors" (dict "hints" (get $hints $section) "values" $values "defaults" $values "prefix" (printf "%s." $section)) | fromJsonArray) }}
 {{- end }}
@@ -96,6 +96,15 @@ What cannot work is refused before an object is made: every check appends a sent
 {{- end }}
 {{- if not .variant }}
 {{- $errors = append $errors (printf "%s: no one image serves the families %s; write a model for each, with the same servedModelName." $where (join " and " .families)) }}
+{{- end }}
+{{- if and .resourceName (eq .variant "cpu") (eq .engine "opt") (not .ownImage) }}
+{{- $errors = append $errors (printf "%s: the family %s names no image for its GPUs, and the one for cpu cannot use them; write gpuFamilies.%s.imageVariants, for example [cu126], or the model's own image." $where (first .families) (first .families)) }}
+{{- end }}
+{{- $heads := and (eq .engine "opt") (hasPrefix "facebook/opt-" .model) | ternary (int .footprint.heads) 0 }}
+{{- if and $heads (gt (int .gpus) 1) (mod $heads (int .gpus)) }}
+{{- $even := list }}
+{{- range untilStep 2 17 1 }}{{ if not (mod $heads .) }}{{ $even = append $even . }}{{ end }}{{ end }}
+{{- $errors = append $errors (printf "%s: gpus is %d, which doesn't divide the %d attention heads of %s evenly; numbers that do are %s." $where (int .gpus) $heads .model (join ", " $even)) }}
 {{- end }}
 {{- $errors = concat $errors (include "openaisle.modelFormErrors" (dict "where" $where "model" .) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.engineErrors" (dict "where" $where "model" .) | fromJsonArray) }}

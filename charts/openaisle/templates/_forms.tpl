@@ -2,10 +2,14 @@
 What single values have to look like. The schema could tell it only as a regular expression.
 
   openaisle.formErrors       a JSON array of what is wrong with names, host names, keys, labels and resources
+  openaisle.familyFormErrors of the names of GPU families and of their resources
   openaisle.nameErrors       of a model's name: dict "where" "models[0]" "name" ..
   openaisle.modelFormErrors  of an entry of `models` with its defaults: dict "where" .. "model" ..
+  openaisle.objectNameErrors of names of other objects: dict "adapter.priorityClassName" "high" ..
+  openaisle.tolerationErrors of tolerations: dict "where" "adapter.tolerations" "tolerations" ..
   openaisle.labelErrors      of labels: dict "where" "commonLabels" "labels" ..
   openaisle.resourceErrors   of requests and limits: dict "where" "adapter.resources" "resources" ..
+  openaisle.amount           a quantity as text
   openaisle.quantity         a quantity such as 500m or 16Gi as a number
 */ -}}
 
@@ -18,6 +22,9 @@ What single values have to look like. The schema could tell it only as a regular
 {{- end }}
 {{- end }}
 {{- $name := include "openaisle.fullname" . }}
+{{- if and (not .Values.fullnameOverride) (not (regexMatch "^[a-z][-a-z0-9]*$" $name)) }}
+{{- $errors = append $errors (printf "fullnameOverride: the release is called %s, and the names of Services have small letters, digits and dashes only, beginning with a letter; choose another name for the release, or write fullnameOverride: openaisle." .Release.Name) }}
+{{- end }}
 {{- if gt (len $name) 54 }}
 {{- $errors = append $errors (printf "fullnameOverride: the Service of the gateway would be called %s-adapter, %d characters, and Kubernetes allows 63; choose a shorter name for the release, or write fullnameOverride: openaisle." $name (add 8 (len $name))) }}
 {{- end }}
@@ -54,10 +61,46 @@ What single values have to look like. The schema could tell it only as a regular
 {{- $_ := set $seen $key $name }}
 {{- end }}
 {{- $errors = concat $errors (include "openaisle.labelErrors" (dict "where" "commonLabels" "labels" .Values.commonLabels) | fromJsonArray) }}
+{{- range $label, $_ := .Values.commonLabels }}
+{{- if regexMatch "^(app\\.kubernetes\\.io/(name|instance|component|version|managed-by|part-of)|helm\\.sh/chart|openaisle\\.io/.*)$" $label }}
+{{- $errors = append $errors (printf "commonLabels: the chart sets %s itself; remove it, or choose another label." $label) }}
+{{- end }}
+{{- end }}
+{{- $named := dict "auth.existingSecret" .Values.auth.existingSecret "ingress.className" .Values.ingress.className "ingress.tls.secretName" .Values.ingress.tls.secretName "ingress.tls.clusterIssuer" .Values.ingress.tls.clusterIssuer }}
+{{- range $i, $secret := .Values.image.pullSecrets }}{{ $_ := set $named (printf "image.pullSecrets[%d]" $i) $secret }}{{ end }}
+{{- range $part := list "adapter" "demo" "operator" }}{{ $_ := set $named (printf "%s.priorityClassName" $part) (get $.Values $part).priorityClassName }}{{ end }}
+{{- $errors = concat $errors (include "openaisle.objectNameErrors" $named | fromJsonArray) }}
+{{- range $part := list "clients" "metrics" }}
+{{- range $i, $peer := default list (get $.Values.networkPolicy $part) }}
+{{- $range := dig "ipBlock" "cidr" "0.0.0.0/0" $peer }}
+{{- if not (regexMatch "^[0-9a-fA-F.:]+/[0-9]{1,3}$" $range) }}
+{{- $errors = append $errors (printf "networkPolicy.%s[%d].ipBlock.cidr: %s is not a range of addresses; write %s." $part $i $range (regexMatch "^[0-9.]+$" $range | ternary (printf "%s/32" $range) "one such as 10.0.0.0/8")) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $errors = concat $errors (include "openaisle.familyFormErrors" . | fromJsonArray) }}
 {{- range $part := list "adapter" "demo" "operator" "doctor" }}
 {{- $settings := get $.Values $part }}
 {{- $errors = concat $errors (include "openaisle.resourceErrors" (dict "where" (printf "%s.resources" $part) "resources" $settings.resources) | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.tolerationErrors" (dict "where" (printf "%s.tolerations" $part) "tolerations" $settings.tolerations) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.labelErrors" (dict "where" (printf "%s.nodeSelector" $part) "labels" (default dict $settings.nodeSelector)) | fromJsonArray) }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
+
+{{- define "openaisle.familyFormErrors" -}}
+{{- $errors := list }}
+{{- range $name, $family := .Values.gpuFamilies }}
+{{- if not (regexMatch "^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$" $name) }}
+{{- $errors = append $errors (printf "gpuFamilies: a family cannot be called %s, since its pods have it as a label; write at most 63 letters, digits, dashes, dots and underscores, for example %s." $name (include "openaisle.dnsName" $name | default "our-gpu" | trunc 63 | trimSuffix "-")) }}
+{{- end }}
+{{- $errors = concat $errors (include "openaisle.objectNameErrors" (dict (printf "gpuFamilies.%s.runtimeClassName" $name) $family.runtimeClassName) | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.tolerationErrors" (dict "where" (printf "gpuFamilies.%s.tolerations" $name) "tolerations" $family.tolerations) | fromJsonArray) }}
+{{- with $family.resourceName }}
+{{- if not (regexMatch "^[a-z0-9][-a-z0-9.]*/[A-Za-z0-9][-A-Za-z0-9_.]*$" .) }}
+{{- $errors = append $errors (printf "gpuFamilies.%s.resourceName: no device plugin offers %s; write a name such as nvidia.com/gpu, which kubectl describe nodes shows." $name .) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- toJson $errors }}
 {{- end }}
@@ -96,9 +139,38 @@ What single values have to look like. The schema could tell it only as a regular
 {{- if and (regexMatch "^(facebook/opt-|openaisle/tiny-opt$)" .model) (gt (int .contextLength) 2048) }}
 {{- $errors = append $errors (printf "%s: contextLength is %d, and %s reads 2048 tokens at most; write contextLength: 2048, or 0 for as many as it can." $where (int .contextLength) .model) }}
 {{- end }}
+{{- $named := dict }}
+{{- range $key, $name := dict "priorityClassName" .priorityClassName "weights.claimName" .weights.claimName "weights.tokenSecret.name" .weights.tokenSecret.name "weights.cache.claimName" .weights.cache.claimName "weights.cache.storageClassName" .weights.cache.storageClassName }}
+{{- $_ := set $named (printf "%s: %s" $where $key) $name }}
+{{- end }}
+{{- $errors = concat $errors (include "openaisle.objectNameErrors" $named | fromJsonArray) }}
+{{- $errors = concat $errors (include "openaisle.tolerationErrors" (dict "where" (printf "%s: tolerations" $where) "tolerations" .tolerations) | fromJsonArray) }}
 {{- $errors = concat $errors (include "openaisle.labelErrors" (dict "where" (printf "%s: nodeSelector" $where) "labels" .nodeSelector) | fromJsonArray) }}
 {{- $resources := include "openaisle.modelResources" . | fromYaml }}
 {{- $errors = concat $errors (include "openaisle.resourceErrors" (dict "where" (printf "%s: resources" $where) "resources" $resources) | fromJsonArray) }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
+
+{{- define "openaisle.objectNameErrors" -}}
+{{- $errors := list }}
+{{- range $where, $name := . }}
+{{- if and $name (not (regexMatch "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$" $name)) }}
+{{- $errors = append $errors (printf "%s: no object of Kubernetes is called %s; its name has small letters, digits, dashes and dots only." $where $name) }}
+{{- end }}
+{{- end }}
+{{- toJson $errors }}
+{{- end }}
+
+{{- define "openaisle.tolerationErrors" -}}
+{{- $errors := list }}
+{{- range $i, $toleration := .tolerations }}
+{{- $exists := eq (default "Equal" .operator) "Exists" }}
+{{- if and $exists .value }}
+{{- $errors = append $errors (printf "%s[%d]: operator Exists takes no value; remove value, or write operator: Equal." $.where $i) }}
+{{- else if not (or $exists .key) }}
+{{- $errors = append $errors (printf "%s[%d]: write the key of the taint, or operator: Exists for every taint." $.where $i) }}
+{{- end }}
 {{- end }}
 {{- toJson $errors }}
 {{- end }}
@@ -124,7 +196,10 @@ What single values have to look like. The schema could tell it only as a regular
 {{- $wrong := list }}
 {{- range $kind, $amounts := dict "limits" $limits "requests" $requests }}
 {{- range $name, $amount := $amounts }}
-{{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?(m|k|[MGTPE]|[KMGTPE]i|e[0-9]+)?$" (toString $amount)) }}
+{{- if not (regexMatch "^(cpu|memory|ephemeral-storage|hugepages-.+|.+/.+)$" $name) }}
+{{- $errors = append $errors (printf "%s.%s.%s: there is no such resource; write cpu, memory, ephemeral-storage, or a name such as nvidia.com/gpu." $.where $kind $name) }}
+{{- end }}
+{{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?(m|k|[MGTPE]|[KMGTPE]i|e[0-9]+)?$" (include "openaisle.amount" $amount)) }}
 {{- $wrong = append $wrong $name }}
 {{- $errors = append $errors (printf "%s.%s.%s: %v is not an amount; write one such as %s." $.where $kind $name $amount (get (dict "cpu" "2 or 500m" "memory" "4Gi") $name | default "1")) }}
 {{- end }}
@@ -133,15 +208,20 @@ What single values have to look like. The schema could tell it only as a regular
 {{- range $name, $request := $requests }}
 {{- $limit := get $limits $name }}
 {{- if and $limit (not (has $name $wrong)) (gt (include "openaisle.quantity" $request | float64) (include "openaisle.quantity" $limit | float64)) }}
-{{- $errors = append $errors (printf "%s: requests.%s is %v, more than limits.%s, which is %v; write limits.%s: %v." $.where $name $request $name $limit $name $request) }}
+{{- $errors = append $errors (printf "%s: requests.%s is %s, more than limits.%s, which is %s; write limits.%s: %s." $.where $name (include "openaisle.amount" $request) $name (include "openaisle.amount" $limit) $name (include "openaisle.amount" $request)) }}
 {{- end }}
 {{- end }}
 {{- toJson $errors }}
 {{- end }}
 
+{{- /* As it is written: Helm has numbers in binary, and shows large ones with an exponent. */ -}}
+{{- define "openaisle.amount" -}}
+{{ kindIs "string" . | ternary . (toJson .) }}
+{{- end }}
+
 {{- /* 0 for what isn't one. */ -}}
 {{- define "openaisle.quantity" -}}
-{{- $text := toString . }}
+{{- $text := include "openaisle.amount" . }}
 {{- $number := regexFind "^[0-9.]+(e[0-9]+)?" $text | float64 }}
 {{- $unit := regexReplaceAll "^[0-9.]+(e[0-9]+)?" $text "" }}
 {{- $factors := dict "" 1.0 "m" 1e-3 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 }}

@@ -33,8 +33,8 @@ _keys.tpl and _forms.tpl.
 
 {{- /* A version here would change the selector at each upgrade, which Kubernetes refuses. */ -}}
 {{- define "openaisle.selector" -}}
-app.kubernetes.io/name: {{ include "openaisle.name" .context }}
-app.kubernetes.io/instance: {{ .context.Release.Name }}
+app.kubernetes.io/name: {{ include "openaisle.name" .context | quote }}
+app.kubernetes.io/instance: {{ .context.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -83,7 +83,7 @@ capabilities: {drop: [ALL]}
 {{- with .context.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with .settings.nodeSelector }}
@@ -93,7 +93,7 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .settings.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 

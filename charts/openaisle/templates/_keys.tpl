@@ -6,9 +6,13 @@ Keys of the values that cannot be as they are written:
   openaisle.kind         kind of a value: string, bool, slice, map or number
 */ -}}
 
-{{- /* A JSON array of the keys that are null: Helm takes the default of such a key away. */ -}}
+{{- /*
+A JSON array of the keys that are null: Helm takes the default of such a key away. An upgrade with --reuse-values has no
+default for what is new, which looks the same.
+*/ -}}
 {{- define "openaisle.nullErrors" -}}
 {{- $errors := list }}
+{{- $nulls := list }}
 {{- $missing := "" }}
 {{- range $path := .Files.Get "files/required.yaml" | fromYamlArray }}
 {{- if not (and $missing (hasPrefix $missing $path)) }}
@@ -22,9 +26,13 @@ Keys of the values that cannot be as they are written:
 {{- end }}
 {{- if or (not $there) (kindIs "invalid" $node) }}
 {{- $missing = printf "%s." $path }}
+{{- $nulls = append $nulls $path }}
 {{- $errors = append $errors (printf "%s: it is null (there is nothing behind it), which takes the chart's defaults away; remove the line." $path) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- if and $nulls .Release.IsUpgrade }}
+{{- $errors = list (printf "%s: missing. With --reuse-values an upgrade has only those values that the chart before it had; write --reset-then-reuse-values instead. A key with nothing behind it in your own values takes the default away, too; remove such a line." (join ", " $nulls)) }}
 {{- end }}
 {{- toJson $errors }}
 {{- end }}

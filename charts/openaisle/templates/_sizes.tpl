@@ -2,23 +2,23 @@
 How much memory a model takes.
 
 openaisle.sizes: the published OPT models. Weights take `millions` of numbers; a token in the cache
-takes 2 x layers x hidden numbers (a key and a value in each layer).
+takes 2 x layers x hidden numbers (a key and a value in each layer). GPUs share out whole attention heads.
 
 openaisle.footprint: dict "parameters" .. "model" .. "dtype" .. "contextLength" .. -> JSON
-{weightsGiB, cacheGiB, label}, where cacheGiB is for one sequence of full length; {} for a model
-whose size neither `parameters` nor its id tells.
+{weightsGiB, cacheGiB, label, heads}, where cacheGiB is for one sequence of full length, and heads is there for
+published sizes; {} for a model whose size neither `parameters` nor its id tells.
 */ -}}
 
 {{- define "openaisle.sizes" -}}
-- {label: tiny, millions: 10, layers: 8, hidden: 320}
-- {label: 125m, millions: 125, layers: 12, hidden: 768}
-- {label: 350m, millions: 331, layers: 24, hidden: 1024}
-- {label: 1.3b, millions: 1316, layers: 24, hidden: 2048}
-- {label: 2.7b, millions: 2652, layers: 32, hidden: 2560}
-- {label: 6.7b, millions: 6658, layers: 32, hidden: 4096}
-- {label: 13b, millions: 12853, layers: 40, hidden: 5120}
-- {label: 30b, millions: 29975, layers: 48, hidden: 7168}
-- {label: 66b, millions: 65725, layers: 64, hidden: 9216}
+- {label: tiny, millions: 10, layers: 8, hidden: 320, heads: 4}
+- {label: 125m, millions: 125, layers: 12, hidden: 768, heads: 12}
+- {label: 350m, millions: 331, layers: 24, hidden: 1024, heads: 16}
+- {label: 1.3b, millions: 1316, layers: 24, hidden: 2048, heads: 32}
+- {label: 2.7b, millions: 2652, layers: 32, hidden: 2560, heads: 32}
+- {label: 6.7b, millions: 6658, layers: 32, hidden: 4096, heads: 32}
+- {label: 13b, millions: 12853, layers: 40, hidden: 5120, heads: 40}
+- {label: 30b, millions: 29975, layers: 48, hidden: 7168, heads: 56}
+- {label: 66b, millions: 65725, layers: 64, hidden: 9216, heads: 72}
 {{- end }}
 
 {{- define "openaisle.footprint" -}}
@@ -48,6 +48,7 @@ whose size neither `parameters` nor its id tells.
 {{- $gib := 1073741824.0 }}
 {{- $context := float64 (default 2048 .contextLength) }}
 {{- $_ := set $result "label" $label }}
+{{- if eq $shape.label $label }}{{ $_ := set $result "heads" $shape.heads }}{{ end }}
 {{- $_ := set $result "weightsGiB" (divf (mulf $millions 1e6 $bytes) $gib) }}
 {{- $_ := set $result "cacheGiB" (divf (mulf 2.0 (float64 $shape.layers) (float64 $shape.hidden) $context $bytes) $gib) }}
 {{- end }}

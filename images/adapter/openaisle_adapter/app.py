@@ -26,6 +26,7 @@ from .routes.models import setup_models
 from .routes.pages import setup_pages
 from .routes.relayed import setup_relayed
 from .settings import Settings
+from .startup import Startups
 from .upstream import Upstream
 
 OPENAI_VERSION = "2020-10-01"
@@ -66,7 +67,7 @@ def create_app(
     app.ctx.catalog = Catalog(backends, upstream)
     hold = Hold(backends, settings.wait_s)
     app.ctx.metrics = Metrics(backends, hold)
-    app.ctx.proxy = Proxy(backends, upstream, hold)
+    app.ctx.proxy = Proxy(backends, upstream, hold, Startups(backends, upstream))
     app.ctx.draining = False
     app.ctx.finish = lambda record: _finish(record, app.ctx.metrics)
 

@@ -122,6 +122,12 @@ class Backends:
             )
         )
 
+    def unready_urls(self, model: str) -> list[str]:
+        """The replicas of the model that may be given none."""
+        ready = self.ready_urls(model)
+        urls = dict.fromkeys(backend.url for backend in self._all() if backend.model == model)
+        return [url for url in urls if url not in ready]
+
     def choose(self, model: str | None, affinity: str, exclude: set[str]) -> str | None:
         """The best replica for a request, or None if no replica can take it."""
         candidates = [

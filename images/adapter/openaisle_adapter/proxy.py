@@ -14,19 +14,25 @@ from .backends import Backends
 from .call import Call
 from .errors import ApiError, BadGateway, InvalidRequest, Unavailable, UpstreamTimeout
 from .hold import Hold
+from .startup import Startup, Startups
 from .upstream import Upstream
 
 MAX_BREAKS = 3
 """A request that kills every replica it meets must not meet them all."""
 
 
+_RETRY_S = 2
+_RETRY_DOWNLOAD_S = 10
+
+
 class Proxy:
     """Sends calls to replicas and relays their answers."""
 
-    def __init__(self, backends: Backends, upstream: Upstream, hold: Hold):
+    def __init__(self, backends: Backends, upstream: Upstream, hold: Hold, startups: Startups):
         self._backends = backends
         self._upstream = upstream
         self._hold = hold
+        self._startups = startups
 
     async def relay(self, request: Request, call: Call, record: Record) -> None:
         """Answer the request with what a replica says.
@@ -68,7 +74,7 @@ class Proxy:
                     return
                 finally:
                     answer.close()
-        raise _nobody(call)
+        raise _nobody(call, Startup())
 
     async def _replica(self, call: Call, busy: set[str], deadline: float) -> str:
         """The replica to try next.
@@ -80,8 +86,12 @@ class Proxy:
             url = self._choose(call, busy) or self._choose(call, set())
             if url is not None:
                 return url
-            if call.model is None or not await self._hold.until_ready(call.model, deadline):
-                raise _nobody(call)
+            if call.model is None:
+                raise _nobody(call, Startup())
+            # Weights that are still downloaded won't be there in the time that a request may wait.
+            startup = await self._startups.of(call.model)
+            if startup.is_download or not await self._hold.until_ready(call.model, deadline):
+                raise _nobody(call, await self._startups.of(call.model))
 
     def _choose(self, call: Call, exclude: set[str]) -> str | None:
         return self._backends.choose(call.model, call.affinity, exclude)
@@ -107,12 +117,13 @@ class _Disconnected(Exception):
     """The replica closed the connection before the first byte of its answer."""
 
 
-def _nobody(call: Call) -> ApiError:
+def _nobody(call: Call, startup: Startup) -> ApiError:
     if call.model is None:
         return InvalidRequest(
             "We could not parse the JSON body of your request: expected a JSON object with the key `model`."
         )
+    state = startup.words or "it is starting, or has failed and will be back"
     return Unavailable(
-        f"The model `{call.model}` has no replica that can take a request now: it is starting, or has "
-        "failed and will be back. Please try again."
+        f"The model `{call.model}` has no replica that can take a request now: {state}. Please try again.",
+        retry_after_s=_RETRY_DOWNLOAD_S if startup.is_download else _RETRY_S,
     )

@@ -71,6 +71,15 @@ class Upstream:
         status, _ = await self._ask(f"{url}/health/ready")
         return status is not None and status < 500
 
+    async def health(self, url: str) -> dict[str, Any]:
+        """What a server says of itself at our health route, ready or not; empty if it says nothing."""
+        _, body = await self._ask(f"{url}/health/ready")
+        try:
+            health = json.loads(body)
+        except ValueError:
+            return {}
+        return health if isinstance(health, dict) else {}
+
     async def _ask(self, url: str) -> tuple[int | None, bytes]:
         """Status and body of a GET; None and nothing if there was no answer."""
         timeout = aiohttp.ClientTimeout(total=QUESTION_TIMEOUT_S)

@@ -36,12 +36,13 @@ POD = Kind("v1", "Pod", "pods")
 EVENT = Kind("v1", "Event", "events")
 STATEFUL_SET = Kind("apps/v1", "StatefulSet", "statefulsets")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
 WORKLOADS = (STATEFUL_SET, DEPLOYMENT)
 CHILDREN = (
     # What a workload needs comes before it.
     Kind("v1", "ConfigMap", "configmaps"),
-    Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+    CLAIM,
     Kind("v1", "Service", "services"),
     Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),

@@ -8,9 +8,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .api import Api
+from .claims import keep_size
 from .conditions import Condition, changed, merge
 from .errors import ApiError, Invalid, NotFound, Refused
-from .kinds import CHILDREN, EVENT, OPT_MODEL, POD, WORKLOADS, Kind, kind_of
+from .kinds import CHILDREN, CLAIM, EVENT, OPT_MODEL, POD, WORKLOADS, Kind, kind_of
 from .names import check_names
 from .ownership import LABEL, kept, owned, owners
 from .readiness import TROUBLES, ready_condition
@@ -26,6 +27,8 @@ Key = tuple[Kind, str]
 """What tells an object from others: its kind and name."""
 
 RECREATE_TIMEOUT_S = 20.0
+MAX_LABEL_CHARACTERS = 63
+"""Of a label's value; an OPTModel's name may be longer, and then there is nothing of it."""
 
 
 class Reconciler:
@@ -78,6 +81,8 @@ class Reconciler:
         existing = await self._children(name)
         for key, item in wanted.items():
             await self._check_owner(key[0], item, existing.get(key), model)
+            if key[0] == CLAIM and key in existing:
+                keep_size(item, existing[key], model.get("spec") or {})
         for key in sorted(wanted, key=lambda key: CHILDREN.index(key[0])):
             await self._apply(key[0], wanted[key], model)
         for key in existing.keys() - wanted.keys():
@@ -147,9 +152,11 @@ class Reconciler:
 
     async def _report(self, model: Object, accepted: Condition) -> None:
         """Write the status where it differs, and an Event for each condition that turned."""
-        label = f"{LABEL}={model['metadata']['name']}"
-        workloads = [item for kind in WORKLOADS for item in await self._api.list(kind, label)]
-        workload = workloads[0] if workloads else None
+        name = model["metadata"]["name"]
+        workload = None
+        if len(name) <= MAX_LABEL_CHARACTERS:
+            for kind in WORKLOADS:
+                workload = next(iter(await self._api.list(kind, f"{LABEL}={name}")), workload)
         pods, failures = [], []
         if workload:
             pods = await self._api.list(POD, pod_selector(workload))
@@ -166,7 +173,7 @@ class Reconciler:
             "conditions": merge(old.get("conditions", []), conditions, generation, now),
         }
         if {key: old.get(key) for key in status} != status:
-            await self._api.set_status(OPT_MODEL, model["metadata"]["name"], status)
+            await self._api.set_status(OPT_MODEL, name, status)
         for condition in changed(old.get("conditions", []), conditions):
             if condition.type == "Ready" and condition.status:
                 self._announce(model, "Normal", "Ready", condition.message)

@@ -22,7 +22,7 @@ def refusal_of(message: str) -> Refused:
             f"spec{path.replace('/', '.')}: {fault}"
             for path, fault in faults
             # What failed in it comes below.
-            if fault != "'anyOf' failed"
+            if fault not in ("'anyOf' failed", "'allOf' failed")
         ]
         return Refused("InvalidSpec", "; ".join(sentences) or _tidy(message))
     if "these values cannot work:" in message:

@@ -1,8 +1,12 @@
-"""A model's objects, by the chart's own templates, so that an OPTModel is what an entry of `models` is."""
+"""A model's objects, by the chart's own templates, so that an OPTModel is what an entry of `models` is.
+
+helm gets its values as JSON: by its rules of YAML 12e45 is a number, and by those of Python a text.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -68,7 +72,7 @@ class Renderer:
         )
         try:
             output, message = await asyncio.wait_for(
-                process.communicate(yaml.safe_dump(values).encode()), TIMEOUT_S
+                process.communicate(json.dumps(values).encode()), TIMEOUT_S
             )
         except asyncio.TimeoutError:
             process.kill()
@@ -95,4 +99,4 @@ def _copy_for_models(chart_dir: Path, copy: Path, values: dict[str, Any]) -> Non
         if template.name != "opt" and not template.name.startswith("_"):
             shutil.rmtree(template) if template.is_dir() else template.unlink()
     defaults = yaml.safe_load((copy / "values.yaml").read_text())
-    (copy / "values.yaml").write_text(yaml.safe_dump({**defaults, **values, "models": []}))
+    (copy / "values.yaml").write_text(json.dumps({**defaults, **values, "models": []}))

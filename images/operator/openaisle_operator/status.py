@@ -16,11 +16,14 @@ def summary(model: Object, workload: Object | None) -> Object:
     """What kubectl's columns and the scale subresource show; None where there is nothing."""
     if workload is None:
         family = (model.get("spec") or {}).get("gpuFamily")
+        if isinstance(family, list):
+            family = next(iter(family), None)
         return {
             "replicas": 0,
             "readyReplicas": 0,
             "selector": None,
-            "gpuFamily": family[0] if isinstance(family, list) else family,
+            # The definition lets anything through here, which the chart refuses.
+            "gpuFamily": family if isinstance(family, str) else None,
             "servedName": None,
         }
     metadata = workload["spec"]["template"]["metadata"]

@@ -1,12 +1,14 @@
 """Fetch a model before a server wants it: `python -m openaisle_opt.fetch facebook/opt-125m --into /models`.
 
-The Hub is not asked where the model is in the folder already. Progress goes to stderr as lines; the folder
-with the files is printed in the end. What goes wrong is told in one sentence, and the exit code is 1.
+The Hub is not asked where the model is in the folder already. Progress goes to stderr as lines, and with
+`--port` to whoever asks there, as the server would tell it; the folder with the files is printed in the end.
+What goes wrong is told in one sentence, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import signal
 import sys
@@ -15,7 +17,9 @@ from collections.abc import Sequence
 
 from .checkpoint import resolve
 from .errors import StartError
-from .settings import Parser
+from .settings import Parser, number
+from .startup import Startup
+from .startup_server import serve_startup
 
 _INTERVAL_S = 5.0
 """Between two lines on the same thing; in between one for each tenth that is done."""
@@ -27,7 +31,16 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = _parser().parse_args(arguments)
         began = time.monotonic()
-        folder = resolve(options.model, options.revision, options.into, ProgressLines())
+        lines, startup = ProgressLines(), Startup("downloading", "looking for the model")
+
+        def report(phase: str, fraction: float | None) -> None:
+            lines(phase, fraction)
+            startup.report(phase, fraction)
+
+        with contextlib.ExitStack() as served:
+            if options.port is not None:
+                served.enter_context(serve_startup(options.port, options.model, startup))
+            folder = resolve(options.model, options.revision, options.into, report)
         logging.info("%s is there, after %.0f s", options.model, time.monotonic() - began)
         print(folder)
         return 0
@@ -64,6 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", help="id on the Hub, as facebook/opt-125m; a folder is only looked at")
     parser.add_argument("--revision", metavar="NAME", help="branch, tag or commit (main)")
     parser.add_argument("--into", metavar="FOLDER", help="where models are kept (the Hub's own cache)")
+    parser.add_argument(
+        "--port",
+        type=number(int, 0, 65535),
+        metavar="N",
+        help="say how far it is at /health/ready and /metrics of this port, as the server would",
+    )
     return parser
 
 

@@ -27,6 +27,7 @@ from .server.context import Context
 from .server.health import Health
 from .server.metrics import Metrics
 from .settings import Settings
+from .startup import Status
 from .tokenizer import OptTokenizer, load_tokenizer
 
 logger = logging.getLogger("openaisle_opt")
@@ -70,11 +71,10 @@ class Server:
         self._settings = settings
         self._listener = listener
         self._engine = EngineClient(max_waiting=settings.max_waiting)
-        self._context = Context(
-            settings, self._engine, Health(), Metrics(settings.served_model_name, self._engine)
-        )
+        self._health = Health()
+        metrics = Metrics(settings.served_model_name, self._engine, self._health)
+        self._context = Context(settings, self._engine, self._health, metrics)
         self._app = create_app(self._context)
-        self._health = self._context.health
         self._folder: Path | None = None
         self._process: EngineProcess | None = None
         if started is not None:
@@ -136,6 +136,7 @@ class Server:
             StartError: always, in the end.
         """
         if self._process is None:
+            self._move_on("loading", "downloading")
             self._folder = await asyncio.to_thread(
                 resolve,
                 self._settings.model,
@@ -143,6 +144,7 @@ class Server:
                 self._settings.download_dir,
                 self._report_from_thread(),
             )
+            self._move_on("downloading", "loading")
             self._process = EngineProcess(self._settings.engine(str(self._folder)), self._engine_target)
         assert self._folder is not None
         loading = asyncio.to_thread(_load_texts, self._folder, self._settings.chat_template)
@@ -167,13 +169,17 @@ class Server:
     def _report(self, phase: str, fraction: float | None) -> None:
         if phase != self._health.phase:
             logger.info("%s", phase)
-        self._health.phase, self._health.fraction = phase, fraction
+        self._health.report(phase, fraction)
 
     def _on_ready(self, ready: Ready) -> None:
-        if self._health.status == "loading":
-            self._health.status = "ready"
+        self._move_on("loading", "ready")
         name = self._settings.served_model_name
         logger.info("ready: %s (%s on %s) on %s", name, ready.dtype, ready.device, url_of(self._listener))
+
+    def _move_on(self, before: Status, after: Status) -> None:
+        """Change what the server is at, unless it has been told to leave."""
+        if self._health.status == before:
+            self._health.status = after
 
     def _report_from_thread(self) -> Callable[[str, float | None], None]:
         loop = asyncio.get_running_loop()

@@ -142,7 +142,7 @@ class Parser(argparse.ArgumentParser):
         raise SettingsError(f"{message[:1].upper()}{message[1:]}; --help lists the options.")
 
 
-def _number(kind: type, minimum: float, maximum: float) -> Callable[[str], float]:
+def number(kind: type, minimum: float, maximum: float) -> Callable[[str], float]:
     """A reader for one option that names the value and the bounds it missed."""
 
     def read(text: str) -> float:
@@ -178,13 +178,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog="HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are honoured for models on the Hub.",
         allow_abbrev=False,
     )
-    count = _number(int, 1, 2**31 - 1)
+    count = number(int, 1, 2**31 - 1)
     add = parser.add_argument
     add("--version", action="version", version=f"openaisle-opt {__version__}")
     add("--host", default=default.host, metavar="ADDRESS", help=f"address to listen on ({default.host})")
     add(
         "--port",
-        type=_number(int, 0, 65535),
+        type=number(int, 0, 65535),
         default=default.port,
         metavar="N",
         help=f"port to listen on; 0 takes a free one ({default.port})",
@@ -239,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--max-waiting",
-        type=_number(int, 0, 2**31 - 1),
+        type=number(int, 0, 2**31 - 1),
         default=default.max_waiting,
         metavar="N",
         help="sequences that may wait beyond --max-num-seqs before requests are answered with 429 "
@@ -247,13 +247,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--kv-cache-gib",
-        type=_number(float, 0.001, 65536),
+        type=number(float, 0.001, 65536),
         metavar="GIB",
         help="memory for keys and values, in GiB (a share of what is free)",
     )
     add(
         "--block-size",
-        type=_number(int, 1, 4096),
+        type=number(int, 1, 4096),
         default=default.block_size,
         metavar="TOKENS",
         help=f"tokens in a block of the KV cache ({default.block_size})",
@@ -267,7 +267,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--threads",
         dest="num_threads",
-        type=_number(int, 1, 4096),
+        type=number(int, 1, 4096),
         metavar="N",
         help="threads of the model on a CPU (the cores that this process may use)",
     )
@@ -281,7 +281,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--request-timeout-s",
-        type=_number(float, 0, 86400),
+        type=number(float, 0, 86400),
         default=default.request_timeout_s,
         metavar="SECONDS",
         help=f"how long an answer may take before it ends with 504; 0 sets no limit "
@@ -289,14 +289,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--grace-period-s",
-        type=_number(float, 0, 86400),
+        type=number(float, 0, 86400),
         default=default.grace_period_s,
         metavar="SECONDS",
         help=f"how long running requests may take to finish after SIGTERM ({default.grace_period_s:g})",
     )
     add(
         "--max-body-bytes",
-        type=_number(int, 1024, 2**31 - 1),
+        type=number(int, 1024, 2**31 - 1),
         default=default.max_body_bytes,
         metavar="BYTES",
         help=f"largest request body; longer ones are answered with 413 ({default.max_body_bytes})",

@@ -225,3 +225,19 @@ def test_a_runtime_class_that_is_not_there():
     (finding,) = check_runtime(view(statefulsets=[workload], runtimeclasses=classes))
     assert finding.status == "ok"
     assert not list(check_runtime(view(statefulsets=[model()], runtimeclasses=None)))
+
+
+def test_of_several_families_the_first_s_products_are_named_first():
+    workload = model(family="hopper")
+    terms = [
+        {
+            "matchExpressions": [
+                {"key": PRODUCT, "operator": "In", "values": [f"{card}-{size}" for size in "abc"]}
+            ]
+        }
+        for card in ("H100", "A100")
+    ]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    workload["spec"]["template"]["spec"]["affinity"] = {"nodeAffinity": required}
+    (finding,) = check_nodes(view(statefulsets=[workload], nodes=[node("cpu")]))
+    assert "family hopper, nvidia.com/gpu.product: H100-a, H100-b, H100-c and 3 more" in finding.text

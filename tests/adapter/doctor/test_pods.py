@@ -4,7 +4,7 @@ import pytest
 from openaisle_adapter.doctor.checks.pods import check_pods
 from openaisle_adapter.doctor.checks.token import check_token
 
-from tests.adapter.doctor.objects import event, model, pod, view
+from tests.adapter.doctor.objects import event, model, pod, release_labels, view
 
 
 def waiting(reason, message="", **more):
@@ -222,3 +222,16 @@ def test_a_token_that_its_pods_have_got():
     (finding,) = check_token(view(statefulsets=[workload], pods=[pod(containerStatuses=[running()])]))
     assert finding.text == "model m: its pods have got token of the Secret hub"
     assert not list(check_token(view(statefulsets=[workload], pods=[unscheduled("")])))
+
+
+def test_a_model_at_rest_is_well_and_a_part_at_rest_is_not():
+    deployment = {
+        "metadata": {"name": "openaisle-operator", "labels": release_labels("operator")},
+        "spec": {"replicas": 0, "selector": {"matchLabels": release_labels("operator")}},
+    }
+    found = list(check_pods(view(statefulsets=[model(replicas=0)], deployments=[deployment], pods=[])))
+    assert [(finding.status, finding.text) for finding in found] == [
+        ("ok", "model m: zero replicas, as its values say"),
+        ("warn", "operator: zero replicas, so that nothing does its work"),
+    ]
+    assert found[1].cure == "kubectl -n lab scale deployment/openaisle-operator --replicas=1"

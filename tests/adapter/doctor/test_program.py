@@ -166,6 +166,14 @@ def test_other_words_are_answered_with_the_usage(root):
     assert (result.returncode, result.stderr) == (1, "usage: openaisle doctor [--help]\n")
 
 
+def test_a_python_without_the_packages_is_told_of_the_one_that_has_them(root):
+    command = [sys.executable, "-S", root / "images/adapter/openaisle", "doctor"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert result.stderr.startswith("openaisle: this Python lacks the package ")
+    assert result.stderr.endswith("and .venv/bin/python starts this.\n")
+
+
 def test_every_anchor_that_the_doctor_names_is_in_the_guide(root):
     guide = (root / "docs/troubleshooting.md").read_text()
     assert [anchor for anchor in get_args(Anchor) if anchor and f'<a id="{anchor}"></a>' not in guide] == []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,7 @@ import torch
 from openaisle_opt import kernels
 from openaisle_opt.errors import CheckpointError, SettingsError
 from openaisle_opt.loading import gpu_dtype, load_engine
-from openaisle_opt.memory import Arena
-from openaisle_opt.model import Placement
 from openaisle_opt.settings import EngineSettings
-from openaisle_opt.weights import load_model, read_config
 from safetensors.torch import load_file, save_file
 from transformers import OPTConfig, OPTForCausalLM
 
@@ -239,35 +236,12 @@ def test_packing_needs_no_second_copy_of_the_weights(tmp_path):
     model.save_pretrained(tmp_path)
     embedding_bytes = model.model.decoder.embed_tokens.weight.nbytes
     # In a process of its own: this one's allocator may hold, or give back, what other tests have freed.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
-        sizes, parameter_bytes = fresh.submit(memory_while_loading, tmp_path).result()
+    program = Path(__file__).with_name("watch_loading.py")
+    told = subprocess.run([sys.executable, program, tmp_path], stdout=subprocess.PIPE, check=True).stdout
+    *sizes, parameter_bytes = json.loads(told)
     assert len(sizes) == 4 * 4 + 2, "each linear layer is packed, and the head"
     assert max(sizes) - sizes[0] < embedding_bytes * 1.5
     assert parameter_bytes < embedding_bytes / 2
-
-
-def memory_while_loading(folder: Path) -> tuple[list[int], int]:
-    """Bytes of this process before each weight is packed and at the end, and those of torch's parameters."""
-    sizes: list[int] = []
-    take = Arena.take
-
-    def noting_size(arena, shape, dtype):
-        sizes.append(anonymous_bytes())
-        return take(arena, shape, dtype)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Arena, "take", noting_size)
-        loaded = load_model(folder, read_config(folder), Placement(torch.float32, torch.device("cpu")))
-    sizes.append(anonymous_bytes())
-    return sizes, sum(parameter.nbytes for parameter in loaded.parameters())
-
-
-def anonymous_bytes() -> int:
-    """Memory of this process that is no file's."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    pytest.skip("this system does not tell how much memory a process has")
 
 
 def test_loading_tells_how_far_it_is(peer):

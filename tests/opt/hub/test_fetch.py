@@ -7,12 +7,14 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from fakes.hub import SHA, Hub
 from openaisle_opt import fetch as program
@@ -74,6 +76,48 @@ def test_the_program_says_how_far_it_is_and_prints_the_folder(hub: Hub, cache: P
     assert "downloading lab/opt (9.01 kB in 6 files): 0%" in log
     assert "downloading lab/opt (9.01 kB in 6 files): 100%" in log
     assert "lab/opt is there" in log
+
+
+def test_the_program_tells_whoever_asks_at_its_port_how_far_it_is(
+    hub: Hub, cache: Path, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    fetching = start(hub.url, cache, "lab/held", "--port", str(port))
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+
+        def fraction() -> float:
+            try:
+                return client.get("/health/ready").json()["fraction"] or 0
+            except httpx.ConnectError:
+                return 0
+
+        while fraction() < 0.4:
+            time.sleep(0.05)
+        ready = client.get("/health/ready")
+        metrics = client.get("/metrics").text
+        assert ready.status_code == 503
+        assert ready.json()["status"] == "downloading"
+        assert ready.json()["phase"] == "downloading lab/held (9.01 kB in 6 files)"
+        assert 'openaisle_status{model_name="lab/held",status="downloading"} 1.0' in metrics
+        assert 'openaisle_status{model_name="lab/held",status="ready"} 0.0' in metrics
+        assert 'openaisle_startup_fraction{model_name="lab/held"} 0.' in metrics
+        assert client.get("/health/live").json() == {"status": "live"}
+        assert client.head("/health/ready").status_code == 503
+        assert client.get("/v1/models").status_code == 404
+        hub.released.set()
+        output, _ = fetching.communicate(timeout=60)
+        assert Path(output.strip(), "model.safetensors").is_file()
+        with pytest.raises(httpx.ConnectError):
+            client.get("/health/ready")
+
+
+def test_a_port_that_is_taken_is_named(hub: Hub, cache: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as other:
+        port = other.getsockname()[1]
+        fetching = start(hub.url, cache, "lab/opt", "--port", str(port))
+        _, log = fetching.communicate(timeout=30)
+    assert fetching.returncode == 1
+    assert log == f"fetch: Port {port} is taken by another program; choose another with --port.\n"
 
 
 def test_only_what_serving_needs_is_fetched_and_the_weights_last(get: Callable[..., Path], hub: Hub) -> None:

@@ -100,7 +100,8 @@ async def serve_app(tokenizer: OptTokenizer, tmp_path: Path) -> AsyncIterator[Se
         async def start(ready: Ready = READY, *, loaded: bool = True, **options: Any) -> Served:
             settings = Settings(model=str(tmp_path), served_model_name=MODEL, host="127.0.0.1", **options)
             engine = EngineClient(max_waiting=settings.max_waiting)
-            context = Context(settings, engine, Health(), Metrics(MODEL, engine))
+            health = Health()
+            context = Context(settings, engine, health, Metrics(MODEL, engine, health))
             app = create_app(context)
             # Sanic rewrites its own methods when an app starts: slow, and not to be done twice.
             app.config.TOUCHUP = False

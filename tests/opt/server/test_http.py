@@ -363,6 +363,30 @@ async def test_the_tokenizers_routes_refuse_what_they_cannot_read(
     assert (response.status_code, response.json()["error"]["param"]) == (400, param)
 
 
+async def test_what_a_model_waits_for_is_in_its_health_in_errors_and_in_the_metrics(
+    serve_app: ServeApp,
+) -> None:
+    served = await serve_app(loaded=False)
+    health = served.context.health
+    health.status = "downloading"
+    health.report("downloading lab/opt (9 MB in 6 files)", 0.421)
+    assert (await served.client.get("/health/ready")).json() == {
+        "status": "downloading",
+        "phase": "downloading lab/opt (9 MB in 6 files)",
+        "fraction": 0.421,
+    }
+    refused = (await served.post(prompt="hello")).json()["error"]["message"]
+    assert refused.startswith("The model is still loading (downloading lab/opt (9 MB in 6 files), 42%).")
+    lines = (await served.client.get("/metrics")).text.splitlines()
+    assert f'openaisle_startup_fraction{{model_name="{MODEL}"}} 0.421' in lines
+    assert f'openaisle_status{{model_name="{MODEL}",status="downloading"}} 1.0' in lines
+    health.status = "ready"
+    metrics = (await served.client.get("/metrics")).text
+    assert "openaisle_startup_fraction" not in metrics
+    assert f'openaisle_status{{model_name="{MODEL}",status="ready"}} 1.0' in metrics
+    assert f'openaisle_status{{model_name="{MODEL}",status="downloading"}} 0.0' in metrics
+
+
 async def test_health_tells_loading_ready_and_draining_apart(serve_app: ServeApp) -> None:
     served = await serve_app(loaded=False)
     assert (await served.client.get("/health/live")).status_code == 200

@@ -8,6 +8,6 @@ Job and `helm test`.
 {{- range list "adapter" "doctor" }}
 - kind: ServiceAccount
   name: {{ include "openaisle.fullname" $ }}-{{ . }}
-  namespace: {{ $.Release.Namespace }}
+  namespace: {{ $.Release.Namespace | quote }}
 {{- end }}
 {{- end }}

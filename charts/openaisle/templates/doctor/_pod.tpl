@@ -16,7 +16,7 @@ securityContext: {{- include "openaisle.podSecurity" $root | nindent 2 }}
 {{- include "openaisle.podSettings" (dict "context" $root "settings" $root.Values.adapter) }}
 containers:
   - name: {{ .name }}
-    image: {{ default (include "openaisle.image" (dict "context" $root "name" "adapter")) $root.Values.adapter.image }}
+    image: {{ default (include "openaisle.image" (dict "context" $root "name" "adapter")) $root.Values.adapter.image | quote }}
     imagePullPolicy: {{ $root.Values.image.pullPolicy }}
     terminationMessagePolicy: FallbackToLogsOnError
     command: {{- toYaml .command | nindent 6 }}
@@ -28,6 +28,6 @@ containers:
       - {name: tmp, mountPath: /tmp}
 volumes:
   # Optional, so that a missing Secret is a line of the report and not a pod that never starts.
-  - {name: keys, secret: {secretName: {{ include "openaisle.keysSecret" $root }}, defaultMode: 0440, optional: true}}
+  - {name: keys, secret: {secretName: {{ include "openaisle.keysSecret" $root | quote }}, defaultMode: 0440, optional: true}}
   - {name: tmp, emptyDir: {}}
 {{- end }}

@@ -23,5 +23,7 @@ openaisle.operatorRelease: what the operator has to know of the release, as a YA
 {{- $models = append $models (dict "name" .name "servedName" .servedName) }}
 {{- end }}
 {{- $values := pick .Values "nameOverride" "fullnameOverride" "commonLabels" "image" "modelDefaults" "gpuFamilies" "networkPolicy" "podDisruptionBudget" }}
+{{- /* As a dependency with an alias the chart is called as that, and the operator's copy isn't. */}}
+{{- $_ := set $values "nameOverride" (include "openaisle.name" .) }}
 {{- dict "chartVersion" .Chart.Version "models" $models "values" $values | toYaml }}
 {{- end }}

@@ -18,8 +18,8 @@ A model's pod and its parts:
 metadata:
   labels:
     {{- include "openaisle.podLabels" $labels | nindent 4 }}
-    openaisle.io/model-name: {{ .name }}
-    openaisle.io/gpu-family: {{ first .families }}
+    openaisle.io/model-name: {{ .name | quote }}
+    openaisle.io/gpu-family: {{ first .families | quote }}
   annotations:
     kubectl.kubernetes.io/default-container: {{ .engine }}
     openaisle.io/model: {{ .servedName | quote }}
@@ -44,13 +44,16 @@ spec:
   {{- end }}
   containers:
     - name: {{ .engine }}
-      image: {{ .image }}
+      image: {{ .image | quote }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
       {{- include (printf "openaisle.%sContainer" .engine) . | nindent 6 }}
       ports:
         - {name: http, containerPort: 8000}
+      {{- /* Kubernetes before 1.33 refuses to sleep for no time. */}}
+      {{- with int .preStopSeconds }}
       lifecycle:
-        preStop: {sleep: {seconds: {{ int .preStopSeconds }}}}
+        preStop: {sleep: {seconds: {{ . }}}}
+      {{- end }}
       # What a crashed program said last is in the pod's status.
       terminationMessagePolicy: FallbackToLogsOnError
       resources: {{- include "openaisle.modelResources" . | nindent 8 }}
@@ -102,7 +105,7 @@ spec:
 {{- $settings := dict "nodeSelector" .model.nodeSelector "tolerations" (uniq $tolerations) "priorityClassName" .model.priorityClassName }}
 {{- include "openaisle.podSettings" (dict "context" $root "settings" $settings) }}
 {{- with $runtimeClass }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- if $required }}
 affinity:
@@ -129,7 +132,7 @@ affinity:
 
 {{- define "openaisle.modelSelector" -}}
 {{ include "openaisle.selector" (dict "context" .context "component" "opt") }}
-openaisle.io/model-name: {{ .model.name }}
+openaisle.io/model-name: {{ .model.name | quote }}
 {{- end }}
 
 {{- define "openaisle.chatTemplateName" -}}

@@ -12,14 +12,14 @@ Where a model's weights come from:
 
 {{- define "openaisle.weightsVolume" -}}
 {{- if eq .weights.from "claim" }}
-- {name: weights, persistentVolumeClaim: {claimName: {{ .weights.claimName }}, readOnly: true}}
+- {name: weights, persistentVolumeClaim: {claimName: {{ .weights.claimName | quote }}, readOnly: true}}
 {{- else if eq .weights.from "image" }}
-- {name: weights, image: {reference: {{ .weights.image }}}}
+- {name: weights, image: {reference: {{ .weights.image | quote }}}}
 {{- else if ne .weights.from "hub" }}
 {{- else if eq .weights.cache.type "emptyDir" }}
 - {name: weights, emptyDir: {sizeLimit: {{ include "openaisle.cacheSize" . }}}}
 {{- else if eq .weights.cache.type "shared" }}
-- {name: weights, persistentVolumeClaim: {claimName: {{ include "openaisle.weightsClaim" . }}}}
+- {name: weights, persistentVolumeClaim: {claimName: {{ include "openaisle.weightsClaim" . | quote }}}}
 {{- end }}
 {{- end }}
 
@@ -34,7 +34,7 @@ Where a model's weights come from:
 
 {{- define "openaisle.downloadContainer" -}}
 name: download
-image: {{ .image }}
+image: {{ .image | quote }}
 imagePullPolicy: {{ .context.Values.image.pullPolicy }}
 {{- with .model }}
 workingDir: /opt/openaisle
@@ -42,8 +42,10 @@ command:
   - python
   - -m
   - openaisle_opt.fetch
-  - {{ .model }}
+  - {{ .model | quote }}
   - --into=/models
+  # Where the server will listen, so that the gateway and Prometheus hear how far it is.
+  - --port=8000
   {{- with .weights.revision }}
   - --revision={{ . }}
   {{- end }}
@@ -146,6 +148,15 @@ volumeMounts:
 {{- $class := default "" .spec.storageClassName }}
 {{- if or (ne $mode $model.weights.cache.accessMode) (and $model.weights.cache.storageClassName (ne $class $model.weights.cache.storageClassName)) }}
 {{- $errors = append $errors (printf "%s: the claim %s is there with the access mode %s and the StorageClass %s, which cannot be changed in place; write these, or delete it once no pod uses it: kubectl delete pvc %s -n %s" $where .metadata.name $mode $class .metadata.name $namespace) }}
+{{- end }}
+{{- $size := include "openaisle.cacheSize" $model }}
+{{- $had := .spec.resources.requests.storage }}
+{{- $grows := subf (include "openaisle.quantity" $size | float64) (include "openaisle.quantity" $had | float64) }}
+{{- $named := $model.weights.cache.size }}
+{{- if and $named (lt $grows 0.0) }}
+{{- $errors = append $errors (printf "%s: the claim %s has %s, and a volume cannot be made smaller; write weights.cache.size: %s, or delete it once no pod uses it: kubectl delete pvc %s -n %s" $where .metadata.name $had $had .metadata.name $namespace) }}
+{{- else if and (gt $grows 0.0) (or (not $named) (ne (dig "phase" "" .status) "Bound")) }}
+{{- $errors = append $errors (printf "%s: the model takes a volume of %s, and the claim %s has %s; once it is bound, weights.cache.size: %s makes it grow where its StorageClass allows that; or delete it once no pod uses it: kubectl delete pvc %s -n %s" $where $size .metadata.name $had $size .metadata.name $namespace) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 from sanic import HTTPResponse, Request, Sanic
 
 from ..engine_client import EngineClient
 from ..errors import Unavailable
+from ..startup import Startup
 from .schema import encode_json
-
-Status = Literal["loading", "ready", "draining"]
 
 STALL_S = 600.0
 """Silence of an engine with work to do after which it counts as dead. The longest honest step is a full
@@ -24,14 +22,9 @@ _RETRY_AFTER_S = 5
 
 
 @dataclass
-class Health:
+class Health(Startup):
     """The state of the server, changed as it starts and ends."""
 
-    status: Status = "loading"
-    phase: str = "starting"
-    """What is being done while the model loads, in words."""
-    fraction: float | None = None
-    """How far that is, 0 to 1; None if it is not known."""
     num_requests: int = 0
     """Requests for completions between their acceptance and the end of their answer."""
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,10 +56,9 @@ class Health:
         Raises:
             Unavailable
         """
-        if self.status == "loading":
-            percent = "" if self.fraction is None else f", {self.fraction:.0%}"
+        if self.is_under_way:
             raise Unavailable(
-                f"The model is still loading ({self.phase}{percent}). Please try again shortly.",
+                f"The model is still loading ({self.words()}). Please try again shortly.",
                 retry_after_s=_RETRY_AFTER_S,
             )
         if self.status == "draining":
@@ -87,12 +79,7 @@ def setup_health(app: Sanic) -> None:
 
     async def ready(request: Request) -> HTTPResponse:
         health: Health = app.ctx.health
-        if health.status == "ready":
-            return _answer(200, {"status": "ready"})
-        body: dict[str, object] = {"status": health.status}
-        if health.status == "loading":
-            body |= {"phase": health.phase, "fraction": health.fraction}
-        return _answer(503, body)
+        return _answer(200 if health.status == "ready" else 503, health.answer())
 
     for handler in (live, ready):
         name = handler.__name__

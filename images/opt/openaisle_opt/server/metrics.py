@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from sanic import HTTPResponse, Request, Sanic
 
 from ..engine_client import EngineClient
+from ..startup import Startup, StartupCollector
 from .access_log import RequestRecord
 
 disable_created_metrics()
@@ -30,7 +31,7 @@ _TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 class Metrics:
     """The registry of one app; gauges are read from the engine's last word when they are asked for."""
 
-    def __init__(self, model: str, engine: EngineClient):
+    def __init__(self, model: str, engine: EngineClient, startup: Startup):
         self.registry = CollectorRegistry()
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
@@ -65,6 +66,7 @@ class Metrics:
             "vllm:request_generation_tokens", "Generated tokens of a request.", _TOKENS
         )
         self.registry.register(_EngineCollector(model, engine))
+        self.registry.register(StartupCollector(model, startup))
 
     def count_answer(self, route: str, status: int) -> None:
         """An answer was begun."""

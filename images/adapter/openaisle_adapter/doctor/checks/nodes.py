@@ -124,15 +124,14 @@ def gpu_counts_command(resource: str) -> str:
 
 def _asked(model: Model) -> str:
     asked = [f"{label}={value}" for label, value in (model.pod_spec.get("nodeSelector") or {}).items()]
-    by_label = {
-        expression["key"]: some(expression.get("values") or [])
-        for term in wanted_terms(model.pod_spec)
-        for expression in term.get("matchExpressions") or []
-    }
+    by_label: dict[str, list[str]] = {}
+    for term in wanted_terms(model.pod_spec):
+        for expression in term.get("matchExpressions") or []:
+            by_label.setdefault(expression["key"], []).extend(expression.get("values") or [])
     # Any of a family's labels will do; one tells enough.
     for label in [*PRODUCT_LABELS, *by_label][: len(PRODUCT_LABELS) + 1]:
         if label in by_label:
-            asked.append(f"{label}: {by_label[label]}")
+            asked.append(f"{label}: {some(by_label[label])}")
             break
     family = f"family {model.family}, " if model.family else ""
     return family + ", ".join(asked)

@@ -33,7 +33,7 @@ def _belongs(pod: Object, workload: Object) -> bool:
 def _workload(view: View, workload: Object, pods: list[Object]) -> Iterator[Finding]:
     replicas = int(workload["spec"].get("replicas", 1))
     if not replicas:
-        yield Finding("pods", "ok", f"{subject(workload)}: zero replicas, as its values say")
+        yield _at_rest(view, workload)
         return
     going = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     if len(going) < replicas and (refusal := _refused_pod(view, workload)):
@@ -49,6 +49,15 @@ def _workload(view: View, workload: Object, pods: list[Object]) -> Iterator[Find
     ready = sum(1 for pod in going if _is_ready(pod))
     if not unwell and ready >= replicas:
         yield Finding("pods", "ok", f"{subject(workload)}: {ready} of {replicas} pods ready")
+
+
+def _at_rest(view: View, workload: Object) -> Finding:
+    """A model may rest; a part of OpenAISLE that does is missed."""
+    text = f"{subject(workload)}: zero replicas"
+    if MODEL_NAME in labels(workload):
+        return Finding("pods", "ok", f"{text}, as its values say")
+    command = f"kubectl -n {view.namespace} scale deployment/{name(workload)} --replicas=1"
+    return Finding("pods", "warn", f"{text}, so that nothing does its work", command, "not-created")
 
 
 def subject(item: Object) -> str:

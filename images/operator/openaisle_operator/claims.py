@@ -1,0 +1,28 @@
+"""A volume doesn't shrink (pure functions).
+
+The chart leaves a claim that is larger than the model needs as it is, where its `lookup` sees it; `helm template`,
+by which the operator renders, sees nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+Object = dict[str, Any]
+
+BYTES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+def keep_size(claim: Object, existing: Object, spec: Object) -> None:
+    """Ask for what the existing claim has, if that is more, and the OPTModel's spec names no size."""
+    named = ((spec.get("weights") or {}).get("cache") or {}).get("size")
+    had = existing["spec"]["resources"]["requests"]["storage"]
+    wanted = claim["spec"]["resources"]["requests"]
+    if not named and _bytes(had) > _bytes(wanted["storage"]):
+        wanted["storage"] = had
+
+
+def _bytes(quantity: str) -> float:
+    found = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", quantity)
+    return float(found[1]) * BYTES.get(found[2], 0) if found else 0
