@@ -18,29 +18,16 @@ int64_t steps_of(int64_t K) {
   return (K + Type::depth - 1) / Type::depth;
 }
 
-// Numbers as inputs, those of `Type`.
-template <typename Type>
-void input(const float* from, int64_t count, uint32_t* to) {
-  memcpy(to, from, count * sizeof *to);
-}
-
-template <>
-void input<Bf16Pairs>(const float* from, int64_t count, uint32_t* to) {
-  uint16_t* numbers = reinterpret_cast<uint16_t*>(to);
-  for (int64_t i = 0; i < count; i++) numbers[i] = round_to_bf16(from[i]);
-  if (count % 2) numbers[count] = 0;
-}
-
 template <typename Type>
 void arrange_typed(const float* const rows[4], int64_t K, uint32_t* to, int64_t stride) {
   typedef uint32_t Four __attribute__((vector_size(16)));
-  if (stride == 1) return input<Type>(rows[0], K, to);
+  if (stride == 1) return Type::inputs(rows[0], K, to);
   constexpr int64_t block = 64;  // steps at a time
   const int64_t steps = steps_of<Type>(K);
   uint32_t words[4][block];
   for (int64_t i = 0; i < steps; i += block) {
     const int64_t count = least(steps - i, block), k = i * Type::depth;
-    for (int r = 0; r < 4; r++) input<Type>(rows[r] + k, least(K - k, block * Type::depth), words[r]);
+    for (int r = 0; r < 4; r++) Type::inputs(rows[r] + k, least(K - k, block * Type::depth), words[r]);
     for (int64_t j = 0; j < count; j += 4) {
       const Four a = load<Four>(words[0] + j), b = load<Four>(words[1] + j), c = load<Four>(words[2] + j),
                  d = load<Four>(words[3] + j);

@@ -45,12 +45,15 @@ inline uint16_t round_to_bf16(float x) {
 // input that belongs to the step: one number, or `depth` of them. For bfloat16 a 32-bit lane holds two
 // numbers, so that a shift and a mask take it apart: `a` gets the even and `b` the odd ones. The other
 // types load in order: `a` gets the first W numbers, `b` the next. `in_order` brings two vectors of
-// results to the order of the stored numbers.
+// results to the order of the stored numbers, `inputs` turns numbers into inputs of 32 bits.
 struct OneByOne {
   static constexpr int depth = 1;
   typedef float Input;
   typedef Floats Loaded;
   static ALWAYS_INLINE void multiply_add(Floats& sum, float x, Floats w) { sum += broadcast(x) * w; }
+  static ALWAYS_INLINE void inputs(const float* from, int64_t count, uint32_t* to) {
+    memcpy(to, from, count * sizeof *to);
+  }
 };
 
 struct Bf16 : OneByOne {
@@ -85,6 +88,11 @@ struct Bf16Pairs {
     b = load<Words>(p + 2 * W);
   }
   static ALWAYS_INLINE void in_order(Floats&, Floats&) {}
+  static ALWAYS_INLINE void inputs(const float* from, int64_t count, uint32_t* to) {
+    uint16_t* numbers = reinterpret_cast<uint16_t*>(to);
+    for (int64_t i = 0; i < count; i++) numbers[i] = round_to_bf16(from[i]);
+    if (count % 2) numbers[count] = 0;
+  }
   static ALWAYS_INLINE void multiply_add(Floats& sum, uint32_t x, Words w) {
 #ifdef __AVX512BF16__
     const __m512i pairs = _mm512_set1_epi32(static_cast<int>(x));
