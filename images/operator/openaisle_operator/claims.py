@@ -1,7 +1,7 @@
 """A volume doesn't shrink (pure functions).
 
-The chart leaves a claim that is larger than the model needs as it is, where its `lookup` sees it; `helm template`,
-by which the operator renders, sees nothing.
+The chart leaves a claim that is larger than the model needs as it is, where its `lookup` sees it; the
+operator's `helm template` sees nothing.
 """
 
 from __future__ import annotations
