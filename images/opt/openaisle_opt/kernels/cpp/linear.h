@@ -38,7 +38,8 @@ struct LinearKernel {
   void (*run)(const LinearArgs&, Stored, int64_t group, int64_t group_end, int64_t first, int64_t last);
   // Row n of a packed weight w [N, K], which is the embedding of token n where head and embedding are one.
   void (*unpack)(const void* w, Stored, int64_t K, int64_t n, float* y);
-  // Puts up to four rows [K] side by side into a group, with what follows the last of them when the stride is 1.
+  // Puts four rows [K] side by side into a group, `to` being the first one's place, or the only row where the stride
+  // is 1.
   void (*arrange)(const float* const rows[4], Stored, int64_t K, uint32_t* to, int64_t stride);
 
   int64_t depth(Stored stored) const { return pairs && stored == Stored::bf16 ? 2 : 1; }
