@@ -50,3 +50,11 @@ def test_each_of_two_gateways_finds_its_own_models(rendered):
 
     assert backends("prod-llm-adapter") == {"prod-llm-tiny-opt"}
     assert backends("second-adapter") == {"second-a", "second-b"}
+
+
+def test_each_of_two_doctors_knows_what_it_is_called(rendered):
+    objects = rendered({"second": {"fullnameOverride": "other"}})
+    for name, chart in (("prod-llm-adapter", "llm"), ("other-adapter", "second"), ("other-test", "second")):
+        variables = {entry["name"]: entry["value"] for entry in objects.container(name)["env"]}
+        assert (variables["OPENAISLE_RELEASE"], variables["OPENAISLE_CHART"]) == ("prod", chart)
+        assert objects.pod(name)["metadata"]["labels"]["app.kubernetes.io/name"] == chart

@@ -27,6 +27,7 @@ class TestFromTheHub:
             "openaisle_opt.fetch",
             HUB,
             "--into=/models",
+            "--port=8000",
             "--revision=v1",
         ]
         assert {"name": "HF_ENDPOINT", "value": "https://hf.example.org"} in container["env"]

@@ -161,8 +161,10 @@ def test_how_far_a_download_is_is_told_to_whoever_asks_for_the_model(gateway):
         return re.search(r"request now: downloading lab/held \(.+ in \d+ files\), [45]\d%\.", message)
 
     wait_for("half of lab/held", half_way)
-    with namespace.port_forward("pod/openaisle-held-0", 8000) as url:
-        metrics = httpx.get(f"{url}/metrics").text
+    # kubectl forwards no port of a pod that is still at its init containers.
+    address = namespace.kubectl("get", "pod", "openaisle-held-0", "-o", "jsonpath={.status.podIP}")
+    ask = f"import urllib.request as r; print(r.urlopen('http://{address}:8000/metrics').read().decode())"
+    metrics = namespace.kubectl("exec", "deploy/openaisle-adapter", "--", "python3", "-c", ask)
     assert 'openaisle_status{model_name="lab/held",status="downloading"} 1.0' in metrics
     with namespace.port_forward("pod/hub", 8000) as url:
         httpx.get(f"{url}/release")

@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 from aiohttp import web
 from openaisle_adapter.doctor.finding import Anchor, Finding
 from openaisle_adapter.doctor.report import as_text
+from openaisle_adapter.doctor.view import name
 
 from tests.adapter.doctor.objects import model, node, pod, release_labels, view
 
@@ -187,3 +189,15 @@ def test_a_finding_leads_to_its_place_in_the_guide():
         "                     -> do this",
         "                        (docs/troubleshooting.md#pending)",
     ]
+
+
+def test_of_a_release_that_has_the_chart_twice_one_is_looked_at():
+    def called(chart, name):
+        workload = model(name)
+        workload["metadata"]["labels"]["app.kubernetes.io/name"] = chart
+        return workload
+
+    everything = view(statefulsets=[called("llm", "a"), called("second", "b")])
+    assert [name(item) for item in everything.of_release("statefulsets")] == ["openaisle-a", "openaisle-b"]
+    one = replace(everything, chart="second")
+    assert [name(item) for item in one.of_release("statefulsets")] == ["openaisle-b"]

@@ -3,7 +3,12 @@ Whose account reads for `openaisle doctor`: that of the gateway, in whose pod pe
 Job and `helm test`.
 
   openaisle.doctorSubjects   subjects of a binding
+  openaisle.doctorEnv        variables that tell it what to look at, as a JSON array: a release may have the chart twice
 */ -}}
+{{- define "openaisle.doctorEnv" -}}
+{{- list (dict "name" "OPENAISLE_RELEASE" "value" .Release.Name) (dict "name" "OPENAISLE_CHART" "value" (include "openaisle.name" .)) | toJson }}
+{{- end }}
+
 {{- define "openaisle.doctorSubjects" -}}
 {{- range list "adapter" "doctor" }}
 - kind: ServiceAccount

@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(options: argparse.Namespace) -> int:
     access = load_access(options.namespace)
-    await _wait(access, options.release, options.wait_s)
-    view = await look(access, options.release)
+    await _wait(access, options)
+    view = await look(access, options.release, options.chart)
     in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
     surroundings = Surroundings(
         keys_dir=options.keys_dir or (KEYS_DIR if in_cluster else None),
@@ -52,12 +52,12 @@ async def _run(options: argparse.Namespace) -> int:
     return 1 if counts(findings)["fail"] else 0
 
 
-async def _wait(access: KubeAccess, release: str | None, wait_s: float) -> None:
+async def _wait(access: KubeAccess, options: argparse.Namespace) -> None:
     """Come back when every model has the replicas that it wants, or when the time is over."""
-    deadline = time.monotonic() + wait_s
+    deadline = time.monotonic() + options.wait_s
     said: list[str] = []
     while time.monotonic() < deadline:
-        waiting = _not_ready(await look(access, release))
+        waiting = _not_ready(await look(access, options.release, options.chart))
         if not waiting:
             return
         if waiting != said:
@@ -101,6 +101,13 @@ def _parser() -> argparse.ArgumentParser:
         "--release",
         default=os.environ.get("OPENAISLE_RELEASE"),
         help="the release (default: $OPENAISLE_RELEASE, or the only one in the namespace)",
+    )
+    add(
+        "--chart",
+        metavar="NAME",
+        default=os.environ.get("OPENAISLE_CHART"),
+        help="what the chart is called in a release that has it twice, as under two aliases "
+        "(default: $OPENAISLE_CHART, or all of the release)",
     )
     add("--keys-dir", metavar="DIR", type=Path, help=f"folder with the clients' keys (in a pod: {KEYS_DIR})")
     add("--adapter-url", metavar="URL", help=f"address of the gateway (in a pod: {ADAPTER_URL})")

@@ -35,7 +35,7 @@ class _Kind:
     path: str
 
 
-async def look(access: KubeAccess, release: str | None) -> View:
+async def look(access: KubeAccess, release: str | None, chart: str | None = None) -> View:
     """Everything at once. Without a release's name, the only release of the namespace is meant.
 
     Raises:
@@ -49,7 +49,7 @@ async def look(access: KubeAccess, release: str | None) -> View:
     async with KubeClient(access) as client:
         lists = await asyncio.gather(*(_list(client, kind) for kind in kinds))
     objects = {kind.name: found for kind, found in zip(kinds, lists, strict=True)}
-    return View(access.namespace, release or _only_release(access.namespace, objects), objects)
+    return View(access.namespace, release or _only_release(access.namespace, objects), objects, chart=chart)
 
 
 async def _list(client: KubeClient, kind: _Kind) -> list[Object] | None:

@@ -11,6 +11,7 @@ Object = dict[str, Any]
 
 COMPONENT = "app.kubernetes.io/component"
 INSTANCE = "app.kubernetes.io/instance"
+NAME = "app.kubernetes.io/name"
 MODEL_NAME = "openaisle.io/model-name"
 
 
@@ -31,6 +32,8 @@ class View:
     objects: Mapping[str, list[Object] | None]
     """By kind in the plural, as `kubectl get` names it; None: the account may not list them."""
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    chart: str | None = None
+    """What the chart is called in the release, which may have it twice; None: there is only one."""
 
     def all(self, kind: str) -> list[Object]:
         """Every object of the kind.
@@ -53,6 +56,7 @@ class View:
             item
             for item in self.all(kind)
             if labels(item).get(INSTANCE) == self.release
+            and self.chart in (None, labels(item).get(NAME))
             and (not component or labels(item).get(COMPONENT) == component)
         ]
 
