@@ -20,9 +20,9 @@ from .upstream import Upstream
 MAX_BREAKS = 3
 """A request that kills every replica it meets must not meet them all."""
 
-
 _RETRY_S = 2
 _RETRY_DOWNLOAD_S = 10
+"""A download goes on for minutes or hours."""
 
 
 class Proxy:

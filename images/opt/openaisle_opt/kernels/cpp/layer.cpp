@@ -18,8 +18,11 @@ namespace {
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Memory that is used again. Each user has its own.
-template <typename Number, int user>
+// Whose memory it is.
+enum User { of_inputs, of_norm, of_attention, of_scores, of_hidden };
+
+// A thread's memory that is used again.
+template <typename Number, User user>
 Number* scratch(int64_t size) {
   static thread_local std::vector<Number> numbers;
   if (numbers.size() < static_cast<size_t>(size)) numbers.resize(size);
@@ -40,7 +43,7 @@ int64_t group_size(const LinearArgs& args, Stored stored, int64_t K) {
 // x [M, K], normed if there is a norm, as groups.
 const uint32_t* arranged(const LinearArgs& args, Stored stored, const float* x, const NormWeights* norm) {
   const int64_t K = args.K, size = group_size(args, stored, K);
-  uint32_t* const to = scratch<uint32_t, 0>(args.groups * size);
+  uint32_t* const to = scratch<uint32_t, of_inputs>(args.groups * size);
   for_each_unit(args.groups, (norm ? 8 : 1) * args.M * K, [&](int64_t group) {
     const int64_t first = args.begin(group), last = args.begin(group + 1) - 1;
     for (int64_t r = first; r <= last; r += 4) {
@@ -48,7 +51,7 @@ const uint32_t* arranged(const LinearArgs& args, Stored stored, const float* x, 
       for (int i = 0; i < 4; i++) {
         rows[i] = x + std::min(r + i, last) * K;
         if (!norm || r + i > last) continue;
-        float* const normed = scratch<float, 1>(4 * K) + i * K;
+        float* const normed = scratch<float, of_norm>(4 * K) + i * K;
         norm_row({1, K, rows[i], norm->weight, norm->bias, normed}, 0);
         rows[i] = normed;
       }
@@ -116,17 +119,15 @@ void paged_attention(const Pages& pages, const Batch& batch, Heads q, float scal
     longest = std::max<int64_t>(longest, lens[s]);
     seen += lens[s] * (starts[s + 1] - starts[s]);
   }
-  const size_t size = attend_scratch(pages, std::max(max_queries, most_heads), longest);
+  const int64_t size = attend_scratch(pages, std::max(max_queries, most_heads), longest);
   for_each_unit(units.size(), 2 * seen * pages.H * pages.D, [&](int64_t unit) {
-    static thread_local std::vector<float> scratch;
-    if (scratch.size() < size) scratch.resize(size);
     const Unit& u = units[unit];
     attend(pages,
            {q.data + u.first * q.token_stride + u.first_head * q.head_stride, q.token_stride, q.head_stride, u.count,
             batch.block_tables + u.seq * batch.max_blocks, u.first_head, u.heads,
             lens[u.seq] - (starts[u.seq + 1] - u.first) + 1, out + (u.first * pages.H + u.first_head) * pages.D,
             pages.H * pages.D},
-           scale, scratch.data());
+           scale, scratch<float, of_scores>(size));
   });
 }
 
@@ -152,7 +153,7 @@ void part_of_layer(const Pages& pages, const Batch& batch, const LayerArgs& args
   const int64_t T = batch.T, E = args.E, F = args.F;
   const NormWeights *norm_attention = args.norm_before ? &args.attention_norm : nullptr,
                     *norm_mlp = args.norm_before ? &args.final_norm : nullptr;
-  float* const qkv = scratch<float, 2>(4 * T * E);
+  float* const qkv = scratch<float, of_attention>(4 * T * E);
   float* const attended = qkv + 3 * T * E;
   float* const y = args.y;
   const auto part = [&](int i) { return Heads{qkv + i * E, 3 * E, pages.D}; };
@@ -170,7 +171,7 @@ void part_of_layer(const Pages& pages, const Batch& batch, const LayerArgs& args
   divide(fc1);
   divide(fc2);
   fc1.relu = true;
-  fc2.x = fc1.next = scratch<uint32_t, 3>(fc2.groups * group_size(fc2, args.fc2.stored, F));
+  fc2.x = fc1.next = scratch<uint32_t, of_hidden>(fc2.groups * group_size(fc2, args.fc2.stored, F));
   linear(fc1, args.fc1.stored, y, norm_mlp);
   multiply(fc2, args.fc2.stored);
   if (!args.norm_before) layer_norm({T, E, y, args.final_norm.weight, args.final_norm.bias, y});

@@ -10,7 +10,6 @@ namespace openaisle {
 // The kernel for this CPU.
 const LinearKernel& linear_kernel();
 
-
 // y [T, K]: the rows of a packed weight w [N, K] that the T indices name.
 void unpack_rows(const void* w, Stored, int64_t K, int64_t T, const int64_t* indices, float* y);
 
