@@ -143,6 +143,20 @@ async def test_a_volume_stays_when_a_smaller_model_takes_it_over(
     assert claim["spec"]["resources"]["requests"]["storage"] == storage
 
 
+@pytest.mark.parametrize("size", ["100Gi", "1Ti", "1Pi", "1P", "1Ei", "1E"])
+async def test_a_volume_that_somebody_made_larger_stays_as_large(kubernetes, reconciler, size):
+    model = opt_model("m", model="facebook/opt-1.3b", weights={"cache": {"type": "shared"}})
+    kubernetes.put("optmodels", model)
+    rounds = reconciler()
+    await rounds.reconcile("m")
+    claim = kubernetes.one("persistentvolumeclaims", "openaisle-m-weights")
+    claim["spec"]["resources"]["requests"]["storage"] = size
+    kubernetes.put("persistentvolumeclaims", claim)
+    await rounds.reconcile("m")
+    claim = kubernetes.one("persistentvolumeclaims", "openaisle-m-weights")
+    assert claim["spec"]["resources"]["requests"]["storage"] == size
+
+
 async def test_another_workload_takes_the_place_of_the_first(kubernetes, reconciler):
     kubernetes.put("optmodels", opt_model("m"))
     rounds = reconciler()
